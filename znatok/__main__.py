@@ -1,0 +1,3 @@
+from znatok.cli import main
+
+main()

@@ -1,0 +1,64 @@
+"""Rendered rows become padded arrays, batches of like length in a random order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from znatok.records import Rendered
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A few rows side by side, padded on the right. B rows, L columns, N trained tokens in all.
+
+    No attention mask: attention is causal and padding comes last, so that no real token ever sees it.
+    """
+
+    ids_BL: Ids
+    position_N: Ids
+    """Where in the flattened (B·L) hidden states each trained token is predicted from."""
+    target_N: Ids
+    """The trained tokens."""
+    row_N: Ids
+    """Which of the B rows each trained token belongs to."""
+    tokens: int
+    """Prompt and answer tokens, padding not counted."""
+
+
+def make_batch(rows: Sequence[Rendered]) -> Batch:
+    """Pads `rows` to the longest of them."""
+    length = max(len(row.ids) for row in rows)
+    ids_BL = np.zeros((len(rows), length), dtype=np.int64)
+    position, target, owner = [], [], []
+    for number, row in enumerate(rows):
+        ids_BL[number, : len(row.ids)] = row.ids
+        position.append(number * length + np.arange(row.answer_start - 1, len(row.ids) - 1))
+        target.append(np.asarray(row.ids[row.answer_start :], dtype=np.int64))
+        owner.append(np.full(len(row.ids) - row.answer_start, number))
+    return Batch(
+        ids_BL,
+        np.concatenate(position),
+        np.concatenate(target),
+        np.concatenate(owner),
+        sum(len(row.ids) for row in rows),
+    )
+
+
+def arrange(lengths: Sequence[int], batch_size: int, rng: random.Random, window: int = 8) -> list[list[int]]:
+    """Indices of one pass over the rows, in batches of like length.
+
+    Shuffled, then sorted inside windows of `window` batches, then the batches shuffled: little padding, and yet other
+    neighbours and another order in every pass. Every index comes exactly once; only one batch may be short.
+    """
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    span = batch_size * window
+    order = [i for start in range(0, len(order), span) for i in sorted(order[start : start + span], key=lambda i: lengths[i])]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    rng.shuffle(batches)
+    return batches
