@@ -1,0 +1,49 @@
+"""Cross-entropy at the answer positions only, a few hundred rows of logits at a time."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK = 256
+"""Positions whose logits exist at once: 256 × 49,152 floats are 50 MB."""
+
+
+class _AnswerLoss(torch.autograd.Function):
+    """The gradient is made in the forward pass, while each chunk's logits are at hand; the head is never trained."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+        needs_gradient = ctx.needs_input_grad[0]
+        gradient_NH = torch.empty_like(hidden_NH) if needs_gradient else None
+        loss_N = torch.empty(len(target_N), dtype=torch.float32, device=hidden_NH.device)
+        correct_N = torch.empty(len(target_N), dtype=torch.bool, device=hidden_NH.device)
+        for start in range(0, len(target_N), CHUNK):
+            part = slice(start, start + CHUNK)
+            logits = F.linear(hidden_NH[part], head_VH).float()
+            target = target_N[part, None]
+            correct_N[part] = logits.argmax(-1) == target_N[part]
+            normaliser = logits.logsumexp(-1, keepdim=True)
+            loss_N[part] = (normaliser - logits.gather(1, target)).squeeze(1)
+            if gradient_NH is not None:
+                logits.sub_(normaliser).exp_()
+                logits.scatter_add_(1, target, logits.new_full(target.shape, -1.0))
+                gradient_NH[part] = logits.to(head_VH.dtype) @ head_VH
+        ctx.save_for_backward(gradient_NH)
+        ctx.mark_non_differentiable(correct_N)
+        return loss_N.sum(), correct_N
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Any) -> tuple[Tensor, None, None]:
+        (gradient_NH,) = ctx.saved_tensors
+        return gradient_NH * outputs[0].to(gradient_NH.dtype), None, None
+
+
+def answer_loss(hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy of N trained tokens, and whether each is the most probable one.
+
+    Shapes: hidden (N, H) at the positions that predict, head (V, H), target (N,) → scalar float32, (N,) bool.
+    """
+    loss, correct_N = _AnswerLoss.apply(hidden_NH, head_VH, target_N)
+    return loss, correct_N

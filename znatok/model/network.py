@@ -1,0 +1,232 @@
+"""The base model with its adapter: the seam behind which transformers and PEFT stand."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from znatok.data.batch import Batch
+from znatok.errors import RunError
+from znatok.model.loss import answer_loss
+from znatok.model.source import BaseSource
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Quantization = Literal["none", "nf4", "int8"]
+
+ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter to be made, under PEFT's names."""
+
+    r: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    target_modules: tuple[str, ...] = ALL_LINEAR
+    bias: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a forward pass over a batch says. `loss` is the sum over trained tokens, still part of the graph."""
+
+    loss: Tensor
+    correct_N: Tensor
+
+
+class Network:
+    """A base model on its device, with at most one adapter on it."""
+
+    def __init__(self, model: nn.Module, source: BaseSource, quantization: Quantization = "none") -> None:
+        self.source = source
+        self.quantization = quantization
+        self._model: Any = model
+        self._base: Any = model
+        self._masters: list[Tensor] = []
+
+    @property
+    def device(self) -> torch.device:
+        return next(self._model.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that the base was made for."""
+        return int(self._base.config.max_position_embeddings)
+
+    # ---- the adapter -------------------------------------------------------------------------------------------
+
+    def add_adapter(self, adapter: Adapter) -> None:
+        """Puts a fresh adapter on the base; B starts at zero, so that it changes nothing yet."""
+        from peft import LoraConfig, get_peft_model
+
+        config = LoraConfig(
+            r=adapter.r,
+            lora_alpha=adapter.lora_alpha,
+            lora_dropout=adapter.lora_dropout,
+            target_modules=list(adapter.target_modules),
+            bias=adapter.bias,
+            task_type="CAUSAL_LM",
+            base_model_name_or_path=self.source.public_id,
+            revision=self.source.revision,
+        )
+        self._model = get_peft_model(self._base, config, autocast_adapter_dtype=False)
+        # get_peft_model names the folder that the weights came from; elsewhere only the public name is of use.
+        self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
+
+    def load_adapter(self, folder: Path) -> None:
+        """Puts a saved adapter on the base, for use.
+
+        Raises RunError where the adapter does not fit this base.
+        """
+        from peft import PeftModel
+
+        try:
+            self._model = PeftModel.from_pretrained(self._base, str(folder), autocast_adapter_dtype=False)
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
+        self.use()
+
+    def save_adapter(self, folder: Path) -> None:
+        """Writes the adapter in PEFT's format, in full precision."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._model.peft_config["default"].inference_mode = True
+        self._model.peft_config["default"].save_pretrained(str(folder))
+        self._model.peft_config["default"].inference_mode = False
+        tensors = {
+            name.replace(".default.", "."): master.detach().to("cpu", torch.float32).contiguous()
+            for (name, _), master in zip(self._adapter_parameters(), self.masters(), strict=True)
+        }
+        save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+
+    def base_alone(self) -> AbstractContextManager[Any]:
+        """A block in which the adapter is off."""
+        return self._model.disable_adapter() if self.has_adapter else nullcontext()
+
+    @property
+    def has_adapter(self) -> bool:
+        return self._model is not self._base
+
+    def _adapter_parameters(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, value) for name, value in self._model.named_parameters() if "lora_" in name]
+
+    # ---- training ----------------------------------------------------------------------------------------------
+
+    def masters(self) -> list[Tensor]:
+        """The adapter's weights in float32: what the optimizer steps on. One thing with the weights where those are float32."""
+        if not self._masters:
+            self._masters = [
+                value if value.dtype == torch.float32 else value.detach().float().requires_grad_()
+                for _, value in self._adapter_parameters()
+            ]
+        return self._masters
+
+    def gradients_to_masters(self) -> None:
+        """After backward: moves the gradients of lower-precision weights to their masters."""
+        for (_, value), master in zip(self._adapter_parameters(), self.masters(), strict=True):
+            if master is not value:
+                master.grad = value.grad.float() if value.grad is not None else None
+                value.grad = None
+
+    @torch.no_grad()
+    def masters_to_weights(self) -> None:
+        """After the optimizer's step: rounds the masters into the lower-precision weights."""
+        for (_, value), master in zip(self._adapter_parameters(), self.masters(), strict=True):
+            if master is not value:
+                value.copy_(master)
+
+    def train(self) -> None:
+        """Dropout on."""
+        self._model.train()
+
+    def use(self) -> None:
+        """Dropout off."""
+        self._model.eval()
+
+    def score(self, batch: Batch) -> Score:
+        """The loss and the hits at the batch's trained tokens; logits elsewhere are never made."""
+        ids_BL = torch.from_numpy(batch.ids_BL).to(self.device)
+        hidden_BLH = self._base.model(
+            input_ids=ids_BL,
+            position_ids=torch.arange(ids_BL.shape[1], device=self.device)[None],
+            use_cache=False,
+        ).last_hidden_state
+        hidden_NH = hidden_BLH.flatten(0, 1)[torch.from_numpy(batch.position_N).to(self.device)]
+        loss, correct_N = answer_loss(hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device))
+        return Score(loss, correct_N)
+
+    # ---- decoding ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def generate(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int) -> list[list[int]]:
+        """Greedy continuations of a batch of prompts, new ids only, each up to its own limit or its end of turn."""
+        width = max(map(len, prompts))
+        ids = torch.full((len(prompts), width), stop_id)
+        mask = torch.zeros_like(ids)
+        for number, prompt in enumerate(prompts):
+            ids[number, width - len(prompt) :] = torch.tensor(prompt)
+            mask[number, width - len(prompt) :] = 1
+        out = self._model.generate(
+            input_ids=ids.to(self.device),
+            attention_mask=mask.to(self.device),
+            generation_config=_greedy(max(limits), stop_id),
+        )
+        answers = out[:, width:].tolist()
+        return [_until(answer[:limit], stop_id) for answer, limit in zip(answers, limits, strict=True)]
+
+    @torch.no_grad()
+    def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
+        """New ids of a greedy continuation, one by one, the end-of-turn id included."""
+        cache = None
+        ids = torch.tensor([list(prompt)], device=self.device)
+        for _ in range(limit):
+            out = self._base.model(input_ids=ids, past_key_values=cache, use_cache=True)
+            cache = out.past_key_values
+            token = int(self._base.lm_head(out.last_hidden_state[:, -1]).argmax(-1))
+            yield token
+            if token == stop_id:
+                return
+            ids = torch.tensor([[token]], device=self.device)
+
+
+def load_network(source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none") -> Network:
+    """The base model's weights on `device`, frozen."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    quantization_config = None
+    if quantization == "nf4":
+        quantization_config = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, dtype)
+        )
+    elif quantization == "int8":
+        quantization_config = BitsAndBytesConfig(load_in_8bit=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        str(source.folder),
+        dtype=getattr(torch, dtype),
+        device_map={"": device} if quantization_config or device != "cpu" else None,
+        quantization_config=quantization_config,
+        attn_implementation="sdpa",
+        local_files_only=True,
+    )
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    model.eval()
+    return Network(model, source, quantization)
+
+
+def _greedy(limit: int, stop_id: int) -> Any:
+    from transformers import GenerationConfig
+
+    return GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=stop_id, pad_token_id=stop_id)
+
+
+def _until(ids: list[int], stop_id: int) -> list[int]:
+    return ids[: ids.index(stop_id) + 1] if stop_id in ids else ids
