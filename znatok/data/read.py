@@ -8,6 +8,7 @@ import csv
 import difflib
 import io
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -22,21 +23,23 @@ _QUESTION_NAMES = frozenset({"question", "вопрос", "вопросы"})
 _ANSWER_NAMES = frozenset({"answer", "ответ", "ответы"})
 _DELIMITERS = (";", "\t", ",")
 _SEP_LINE = re.compile(r'"?sep=(\t|[^\w\s"])"?[;,\t ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
-_COLUMN_NAME = re.compile(r"[^\W\d]+(?:[ _-][^\W\d]+){0,2}")
+_COLUMN_NAME = re.compile(r"[^\W\d]+(?:[ _-][^\W\d]+)?")
 
-# The first that explains the bytes best wins; only `_READABLE` are read, the others are rivals that guard against
-# reading a file wrongly. A further encoding is read once it is in `_READABLE`.
+# The one that explains the bytes best wins, by `_FAVOUR` at least where it is not read: such rivals only guard against
+# reading a file wrongly. In cp1251 and mac-cyrillic small letters but «я» are the same bytes, so short files are close.
 _SINGLE_BYTE = ("cp1251", "cp866", "koi8-r", "mac-cyrillic", "cp1252")
 _READABLE = frozenset({"cp1251"})
 _SAMPLE_BYTES = 50_000
-# Per cent of each letter in Russian text, and a little for Ukrainian and Belarusian ones.
+# Per cent of each letter in Russian text, none so rare that a sign outweighs it; a little for the neighbours' letters.
 _LETTER_PERCENT = (
-    "о11 е8.5 а8 и7.4 н6.7 т6.3 с5.5 р4.7 в4.5 л4.4 к3.5 м3.2 д3 п2.8 у2.6 я2 ы1.9 ь1.7 г1.7 з1.7 б1.6 ч1.4 й1.2 х1 "
-    "ж.9 ш.7 ю.6 ц.5 щ.4 э.3 ф.3 ъ.1 ё.3 і.1 ї.1 є.1 ў.1"
+    "о11 е8.5 а8 и7.4 н6.7 т6.3 с5.5 р4.7 в4.5 л4.4 к3.5 м3.2 д3 п2.8 у2.6 я2 ы1.9 ь1.7 г1.7 з1.7 б1.6 ч1.4 й1.2 "
+    "х1 ж1 ш1 ю1 ц1 щ1 э1 ф1 ъ.1 ё.3 і.1 ї.1 є.1 ў.1"
 )
-_LETTER_SCORE = {entry[0]: math.log(float(entry[1:]) / 100) for entry in _LETTER_PERCENT.split()}
-_SIGNS = frozenset("«»—–…„“”‘’№°±×÷·•§©®™€µ²³\xa0")
-_SIGN_SCORE, _ODD_SCORE, _LEAST_LIKENESS = math.log(0.03), math.log(0.001), -5.5
+_SIGNS = "«»…„“”‘’№°±·•§©®™€µ²³\xa0" + "".join(map(chr, range(0xC0, 0x100)))
+_SCORES = dict.fromkeys(_SIGNS, math.log(0.01)) | dict.fromkeys("—–", math.log(0.03))
+_SCORES |= {entry[0]: math.log(float(entry[1:]) / 100) for entry in _LETTER_PERCENT.split()}
+_ODD = re.compile("[а-яё][А-ЯЁ]|[А-ЯЁ]{2}[а-яё]|[a-zA-Z][а-яёА-ЯЁ]|[а-яёА-ЯЁ][a-zA-Z]|[\xc0-\xff]{2}")
+_UNKNOWN_SCORE, _ODD_SCORE, _FAVOUR, _LEAST_LIKENESS = math.log(0.001), -4.0, 0.03, -4.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +104,17 @@ def refuse_if_untrainable(table: Table) -> None:
 
 
 def _file_bytes(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise TableError("read.folder", path=path)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         names = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, names, n=1)
-        if near:
-            raise TableError("read.missing_near", path=path, near=path.with_name(near[0])) from None
+        for near in difflib.get_close_matches(path.name, names, n=1):
+            raise TableError("read.missing_near", path=path, near=path.with_name(near)) from None
         raise TableError("read.missing", path=path) from None
     except OSError as error:
-        raise TableError("read.unreadable", path=path, reason=error.strerror or error) from error
+        raise TableError("read.unreadable", path=path, reason=error.strerror) from error
     if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise TableError("read.empty", file=path.name)
     return content
@@ -130,59 +132,41 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
         repaired = content.decode("utf-8", "replace")
         broken = repaired.count("\ufffd")
         if sum(letter > "\x7f" for letter in repaired) > 2 * broken:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise TableError("read.damaged_utf8", file=path.name, line=line) from None
-    sample = content[start : start + _SAMPLE_BYTES]
-    likeness = {name: _likeness(sample, name) for name in _SINGLE_BYTE}
-    encoding = max(_SINGLE_BYTE, key=likeness.__getitem__)
+            raise TableError(
+                "read.damaged_utf8", file=path.name, line=1 + content.count(b"\n", 0, error.start)
+            ) from None
+    likeness = {name: _likeness(content, name, start) for name in _SINGLE_BYTE}
+    encoding = max(_SINGLE_BYTE, key=lambda name: likeness[name] + _FAVOUR * (name in _READABLE))
     if encoding not in _READABLE or likeness[encoding] < _LEAST_LIKENESS:
         raise TableError("read.encoding", file=path.name)
-    try:
-        return content.decode(encoding), encoding
-    except UnicodeDecodeError:
-        raise TableError("read.encoding", file=path.name) from None
+    return content.decode(encoding), encoding
 
 
-def _likeness(sample: bytes, encoding: str) -> float:
-    """How well the bytes above 127 read in `encoding`: their mean log-probability in ordinary text."""
+def _likeness(content: bytes, encoding: str, start: int) -> float:
+    """How well the bytes above 127 read in `encoding`: mean log-probability, less for letters oddly joined."""
     try:
-        decoded = sample.decode(encoding)
+        decoded = content.decode(encoding)[start : start + _SAMPLE_BYTES]
     except UnicodeDecodeError:
         return -math.inf
-    neighbours = zip(" " + decoded, decoded, decoded[1:] + " ", strict=False)
-    scores = [_letter_score(before, letter, after) for before, letter, after in neighbours if letter > "\x7f"]
-    return sum(scores) / len(scores)
-
-
-def _letter_score(before: str, letter: str, after: str) -> float:
-    """Odd are: a capital after a small letter, a Russian letter touching a Latin one, an accented one that does not."""
-    touches_latin = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
-    if "\xc0" <= letter <= "\xff" and touches_latin:
-        return _SIGN_SCORE
-    if touches_latin or (letter.isupper() and before.islower()):
-        return _SIGN_SCORE if letter in _SIGNS else _ODD_SCORE
-    return _LETTER_SCORE.get(letter.lower(), _SIGN_SCORE if letter in _SIGNS else _ODD_SCORE)
+    scores = [_SCORES.get(letter.lower(), _UNKNOWN_SCORE) for letter in decoded if letter > "\x7f"]
+    return (sum(scores) + _ODD_SCORE * len(_ODD.findall(decoded))) / len(scores)
 
 
 def _parse(path: Path, decoded: str) -> _Parsed:
     """The reading with the delimiter that makes the most of the file; a first line `sep=;` of Excel's names it."""
     named = _SEP_LINE.match(decoded)
-    if named:
-        readings = [_records(path, decoded[named.end() :], named[1], lines_before=1)]
-    else:
-        readings = [_records(path, decoded, delimiter) for delimiter in _DELIMITERS]
-    best = max(readings, key=lambda reading: _rank(reading, decoded))
-    faults = [reading.fault for reading in readings if reading.fault]
-    if best.fault:
-        raise best.fault
-    if faults and _usual_width(best.records) < 2:
-        raise faults[0]
+    delimiters, table = ((named[1],), decoded[named.end() :]) if named else (_DELIMITERS, decoded)
+    readings = [_records(path, table, delimiter, lines_before=int(named is not None)) for delimiter in delimiters]
+    best = max(readings, key=lambda reading: _rank(reading, table))
+    for reading in [best] if best.fault or _usual_width(best.records) > 1 else readings:
+        if reading.fault:
+            raise reading.fault
     if not best.records:
         raise TableError("read.empty", file=path.name)
     return best
 
 
-def _records(path: Path, decoded: str, delimiter: str, lines_before: int = 0) -> _Parsed:
+def _records(path: Path, decoded: str, delimiter: str, lines_before: int) -> _Parsed:
     """All records but blank lines, cells stripped. Empty records as `;;` at either end, which Excel adds, are blank."""
     reader = csv.reader(io.StringIO(decoded, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     records: list[list[str]] = []
@@ -209,7 +193,8 @@ def _fault(path: Path, reason: str, line: int) -> TableError:
 
 def _rank(reading: _Parsed, decoded: str) -> tuple[bool, bool, bool, float, float]:
     """Greater is likelier: known names, several columns, no fault, equal widths, no space after it as after a comma."""
-    known = bool(reading.records) and None not in _known_positions(reading.records[0])
+    first = reading.records[0] if reading.records else []
+    known = all(_position(first, names) is not None for names in (_QUESTION_NAMES, _ANSWER_NAMES))
     width = _usual_width(reading.records)
     share = sum(len(record) == width for record in reading.records) / max(1, len(reading.records)) if width > 1 else 0.0
     spaced = decoded.count(reading.delimiter + " ") / max(1, decoded.count(reading.delimiter))
@@ -218,27 +203,21 @@ def _rank(reading: _Parsed, decoded: str) -> tuple[bool, bool, bool, float, floa
 
 def _usual_width(records: tuple[list[str], ...]) -> int:
     """The commonest number of columns, less those at the right where every cell is empty; never below two so."""
-    if not records:
-        return 0
-    width = Counter(map(len, records)).most_common(1)[0][0]
+    commonest = Counter(map(len, records)).most_common(1)
+    width = commonest[0][0] if commonest else 0
     while width > 2 and not any(record[width - 1] for record in records if len(record) >= width):
         width -= 1
     return width
 
 
-def _known_positions(header: list[str]) -> tuple[int | None, int | None]:
-    names = [name.lower() for name in header]
-    question, answer = (
-        next((index for index, name in enumerate(names) if name in known), None)
-        for known in (_QUESTION_NAMES, _ANSWER_NAMES)
-    )
-    return question, answer
+def _position(header: list[str], names: frozenset[str]) -> int | None:
+    return next((index for index, name in enumerate(header) if name.lower() in names), None)
 
 
 def _columns(path: Path, records: tuple[list[str], ...]) -> _Columns:
     """Columns by their known names; without them the two that there are, in their order."""
     first, width = records[0], _usual_width(records)
-    question, answer = _known_positions(first)
+    question, answer = _position(first, _QUESTION_NAMES), _position(first, _ANSWER_NAMES)
     if question is not None and answer is not None:
         return _Columns(question, answer, len(first), first, known=True)
     if width < 2:
@@ -253,12 +232,13 @@ def _columns(path: Path, records: tuple[list[str], ...]) -> _Columns:
 
 
 def _is_header(first: list[str], rest: tuple[list[str], ...]) -> bool:
-    """Whether the first record holds short names unlike the questions below; in doubt it is a fact."""
+    """Whether the first record holds short names, each shorter than all below it; in doubt it is a fact."""
     if len(first) < 2 or not rest or not all(_COLUMN_NAME.fullmatch(name) for name in first[:2]):
         return False
+    shortest = [min((len(record[i]) for record in rest if any(record[i : i + 1])), default=0) for i in (0, 1)]
     asked = sum(record[0].endswith("?") for record in rest) / len(rest)
-    longer = sum(all(len(cell) > 2 * len(name) for cell, name in zip(record, first, strict=False)) for record in rest)
-    return asked >= 0.8 or longer == len(rest)
+    shorter = all(len(name) < length for name, length in zip(first, shortest, strict=False))
+    return shorter and (asked >= 0.8 or 2 * len(first[0]) < shortest[0])
 
 
 def _column_notes(file: str, records: tuple[list[str], ...], columns: _Columns) -> list[Problem]:
@@ -266,9 +246,9 @@ def _column_notes(file: str, records: tuple[list[str], ...], columns: _Columns) 
     notes = []
     if not columns.known:
         key = "header_guessed" if columns.header else "header_absent"
-        notes.append(_problem("header", "note", file, None, key=key, first=_listed(records[0])))
-    others = set(range(columns.width)) - {columns.question, columns.answer}
-    left = [index for index in sorted(others) if any(any(record[index : index + 1]) for record in records)]
+        notes.append(Problem(None, "header", "note", text(f"read.{key}", file=file, first=_listed(records[0]))))
+    others = sorted(set(range(columns.width)) - {columns.question, columns.answer})
+    left = [index for index in others if any(any(record[index : index + 1]) for record in records)]
     if left:
         notes.append(_problem("other_columns", "note", file, None, names=_listed(map(columns.name, left))))
     return notes
@@ -280,14 +260,10 @@ def _filled_rows(file: str, facts: tuple[list[str], ...], columns: _Columns) -> 
     for number, cells in enumerate(facts, start=1):
         padded = cells + [""] * (columns.width - len(cells))
         row = Row(number, padded[columns.question], padded[columns.answer])
-        found = {
-            "empty_question": not row.question,
-            "empty_answer": not row.answer,
-            "extra_cells": any(cells[columns.width :]),
-        }
-        faults = [kind for kind in found if found[kind]]
-        counts = {"cells": len(cells), "columns": columns.width}
-        problems += [_problem(kind, "error", file, number, **counts) for kind in faults]
+        fits = not any(cells[columns.width :])
+        sound = {"empty_question": row.question, "empty_answer": row.answer, "extra_cells": fits}
+        faults = [kind for kind, right in sound.items() if not right]
+        problems += [_problem(kind, "error", file, number, cells=len(cells), columns=columns.width) for kind in faults]
         if not faults:
             rows.append(row)
     return rows, problems
@@ -308,10 +284,8 @@ def _distinct_rows(file: str, filled: list[Row]) -> tuple[tuple[Row, ...], list[
     return tuple(rows.values()), problems
 
 
-def _problem(
-    kind: str, severity: Severity, file: str, row: int | None, *, key: str | None = None, **values: object
-) -> Problem:
-    return Problem(row, kind, severity, text(f"read.{key or kind}", file=file, row=row, **values))
+def _problem(kind: str, severity: Severity, file: str, row: int | None, **values: object) -> Problem:
+    return Problem(row, kind, severity, text(f"read.{kind}", file=file, row=row, **values))
 
 
 def _listed(names: Iterable[str]) -> str:

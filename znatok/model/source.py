@@ -1,0 +1,200 @@
+"""Where a base model comes from: the built-in one, a short name, a hub id, a folder or a GGUF file.
+
+A model asked for by name is found or refused, never swapped. What is on this machine is used without asking the network.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from znatok.errors import ModelError
+from znatok.model.builtin import BUILTIN_HUB_ID, builtin_folder, builtin_is_cached
+from znatok.model.conversion import Progress, convert_gguf, is_intact, models_folder, sha256_of, silent
+
+BUILTIN = "builtin"
+SHORT_NAMES = {
+    "tinyllama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+    "smollm2-135m": BUILTIN_HUB_ID,
+    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "smollm2-1.7b": "HuggingFaceTB/SmolLM2-1.7B-Instruct",
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+    "qwen3-0.6b": "Qwen/Qwen3-0.6B",
+    "qwen3-1.7b": "Qwen/Qwen3-1.7B",
+    "llama3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
+    "gemma3-1b": "google/gemma-3-1b-it",
+}
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
+HUB_SECONDS = 5.0  # for the first answer: an unreachable hub is refused in twice that
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_TOKENIZER_SOURCES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSource:
+    """A base model on this machine. `public_id` and `revision` are what an adapter names as its base."""
+
+    name: str
+    folder: Path
+    public_id: str
+    revision: str | None
+    is_builtin: bool
+
+
+def find_base(name: str, progress: Progress | None = None) -> BaseSource:
+    """The base model called `name`: a short name, a local folder, a GGUF file or a hub id, in this order.
+
+    Raises: ModelError where there is no such model, it cannot be fetched, or its weights are pickled.
+    """
+    tell = progress or silent
+    if name == BUILTIN:
+        return BaseSource(name, builtin_folder(tell), BUILTIN_HUB_ID, None, True)
+    if hub_id := SHORT_NAMES.get(name.lower()):
+        return _from_hub(name, hub_id, tell)
+    path = Path(name).expanduser()
+    if path.suffix.lower() == ".gguf":
+        return _from_gguf(name, path.absolute(), tell)
+    if path.is_dir():
+        folder = path.absolute()
+        _check_folder(folder)
+        return BaseSource(name, folder, str(folder), None, False)
+    if HUB_ID.fullmatch(name):
+        return _from_hub(name, name, tell)
+    raise _unknown(name)
+
+
+def is_cached(name: str) -> bool:
+    """Whether `find_base(name)` needs no network, as far as a glance can tell."""
+    if name == BUILTIN:
+        return builtin_is_cached()
+    path = Path(name).expanduser()
+    hub_id = SHORT_NAMES.get(name.lower())
+    if not hub_id and path.suffix.lower() == ".gguf":
+        return path.is_file()
+    if not hub_id and path.is_dir():
+        return _is_complete(path)
+    return bool(hub_id or HUB_ID.fullmatch(name)) and _snapshot_here(hub_id or name) is not None
+
+
+def tokenizer_file(folder: Path) -> Path:
+    """The `tokenizer.json` of a model's folder; where there is none, one made from its vocabulary, kept in the cache.
+
+    Raises: ModelError where transformers cannot make one.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return folder / "tokenizer.json"
+    sources = [folder / name for name in _TOKENIZER_SOURCES if (folder / name).is_file()]
+    key = hashlib.sha256("".join(map(sha256_of, sources)).encode()).hexdigest()
+    made = models_folder() / f"tokenizer-{key[:12]}.json"
+    if not made.is_file():
+        try:
+            from transformers import AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            with tempfile.TemporaryDirectory(dir=made.parent) as beside:
+                tokenizer.backend_tokenizer.save(str(Path(beside) / made.name))
+                (Path(beside) / made.name).replace(made)
+        except Exception as error:  # whatever transformers stumbles on in a folder that it does not know
+            raise ModelError("source.no_tokenizer", folder=folder, reason=_first_line(error)) from error
+    return made
+
+
+def _from_gguf(name: str, file: Path, tell: Progress) -> BaseSource:
+    """A GGUF file, converted once for each content, whatever the file is called."""
+    if not file.is_file():
+        raise ModelError("source.no_such_file", file=file)
+    sha256 = sha256_of(file, tell)
+    folder = models_folder() / f"gguf-{sha256[:12]}"
+    if not is_intact(folder, progress=tell):
+        convert_gguf(file, folder, tell)
+    return BaseSource(name, folder, str(folder), None, False)
+
+
+def _from_hub(name: str, hub_id: str, tell: Progress) -> BaseSource:
+    folder = _snapshot_here(hub_id) or _fetch_snapshot(hub_id, tell)
+    _check_folder(folder)
+    # huggingface_hub names a snapshot's folder by its commit.
+    return BaseSource(name, folder, hub_id, folder.name, False)
+
+
+def _snapshot_here(hub_id: str) -> Path | None:
+    """The complete snapshot of a hub model in the local cache; asks no one."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(hub_id, local_files_only=True, **_selection()))
+    except (OSError, ValueError):  # not in the cache, or cut off half-way
+        return None
+    return folder if _is_complete(folder) else None
+
+
+def _fetch_snapshot(hub_id: str, tell: Progress) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    tell("fetch", 0, 0)
+    try:
+        return Path(snapshot_download(hub_id, etag_timeout=HUB_SECONDS, **_selection()))
+    except GatedRepoError as error:
+        raise ModelError("source.gated", hub_id=hub_id) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError("source.not_on_hub", hub_id=hub_id) from error
+    except Exception as error:  # its HTTP library's errors, which is not always the same library
+        raise ModelError("source.hub_unreachable", hub_id=hub_id, reason=_first_line(error)) from error
+
+
+def _selection() -> dict[str, Any]:
+    """The files we take: safetensors and text of the top folder, never pickled weights or code."""
+    return {"allow_patterns": HUB_FILES, "ignore_patterns": ["*/*"]}
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        _check_folder(folder)
+    except ModelError:
+        return False
+    return True
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that is not a model in safetensors, and say what it is instead."""
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError("source.is_adapter", folder=folder)
+    if not (folder / "config.json").is_file():
+        raise ModelError("source.no_config", folder=folder)
+    weights = {file.name for file in folder.glob("*.safetensors")}
+    if not weights:
+        pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
+        if pickled:
+            raise ModelError("source.pickled_only", folder=folder, files=", ".join(pickled))
+        raise ModelError("source.no_weights", folder=folder)
+    missing = sorted(_shards(folder) - weights)
+    if missing:
+        raise ModelError("source.missing_weights", folder=folder, files=", ".join(missing))
+
+
+def _shards(folder: Path) -> set[str]:
+    """The weight files that the index of a folder names, if it has one."""
+    try:
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        return set(index["weight_map"].values())
+    except (OSError, ValueError, KeyError):
+        return set()
+
+
+def _unknown(name: str) -> ModelError:
+    if "/" in name or "\\" in name or name.startswith((".", "~")):
+        return ModelError("source.no_such_folder", folder=name)
+    near = difflib.get_close_matches(name.lower(), [BUILTIN, *SHORT_NAMES], 1, cutoff=0.0)
+    return ModelError("source.unknown_name", name=name, near=near[0], names=", ".join([BUILTIN, *SHORT_NAMES]))
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error's message that has words in it, without the address lists that may follow."""
+    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)
