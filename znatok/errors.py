@@ -1,10 +1,10 @@
 """What can go wrong, as one tree. Every message is a key of `messages/`, shown as one clean line.
 
-    ZnatokError          exit 1: a problem to explain
-    ├── TableError       the table cannot be read or trained on (also a ValueError)
-    ├── ModelError       the base model cannot be found, fetched, verified or used
-    ├── RunError         a run folder is missing, not ours, or does not fit
-    └── UsageError       exit 2: the command was asked for something that it does not have (also a ValueError)
+ZnatokError          exit 1: a problem to explain
+├── TableError       the table cannot be read or trained on (also a ValueError)
+├── ModelError       the base model cannot be found, fetched, verified or used
+├── RunError         a run folder is missing, not ours, or does not fit
+└── UsageError       exit 2: the command was asked for something that it does not have (also a ValueError)
 """
 
 from typing import Any

@@ -45,3 +45,20 @@ class Rendered:
 
     ids: tuple[int, ...]
     answer_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of an exam, the answer expected, and the row that teaches it."""
+
+    row: int
+    question: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """Questions examined together. `name` is one of DESIGN's sets: trained, reworded, heldout, questions …"""
+
+    name: str
+    questions: tuple[Question, ...]

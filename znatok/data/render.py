@@ -7,11 +7,15 @@ control tokens, so that `<|im_end|>` typed in a cell or in the chat stays text.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from jinja2.exceptions import TemplateError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
+from jinja2.ext import Extension
+from jinja2.nodes import Node
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
@@ -23,6 +27,8 @@ Turn = tuple[str, str]
 
 _FIXED_DATE = "26 Jul 2024"
 """Llama 3's template prints today's date, which would change every prompt every day; this is its own default."""
+
+_PLACEHOLDERS = ("⁂q1⁂", "⁂a1⁂", "⁂q2⁂", "⁂a2⁂")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +52,38 @@ def read_template(chat_template: str, tokens: dict[str, str], control: Sequence[
 
     tokens: `bos_token`, `eos_token` and whatever else the template names.  control: the tokenizer's control tokens; the
     first one that closes an answer is the end of turn.  A system part that the template would invent is made explicitly
-    empty; a template that invents none gets none.
+    empty, where the template knows system parts; a template that invents none gets none.
 
     Raises ModelError where the template is broken or does not keep a conversation in order.
     """
+    invents = None
     try:
-        render = _compiled(chat_template, tokens)
-        fragments = _between(render([]))
-        # With no system message, the opening should hold no more than the beginning-of-text token.
-        unasked = fragments[0].removesuffix(_common_suffix(fragments[2], fragments[0]))
-        if unasked not in ("", tokens.get("bos_token")):
-            fragments = _between(render([{"role": "system", "content": ""}]))
-    except (TemplateError, ValueError, TypeError, KeyError) as error:
-        raise ModelError("render.template_broken", reason=str(error)) from error
-    opening, past_answer_open, between, answer_open, closing = fragments
-    end_of_turn = min((token for token in control if token and token in closing), key=closing.index, default="")
-    if not end_of_turn:
+        template = _fragments(_rendered(chat_template, tokens, []), control)
+        if not _beside_control(template.opening, control):
+            return template
+        invents = template
+    except ModelError:
+        if not (chat_template and "system" in chat_template):
+            raise
+    try:
+        return _fragments(_rendered(chat_template, tokens, [{"role": "system", "content": ""}]), control)
+    except ModelError:
+        if invents is None:
+            raise
+        return invents
+
+
+def _fragments(rendered: str, control: Sequence[str]) -> Template:
+    opening, past_answer_open, between, answer_open, closing = _between(rendered)
+    ends = [token for token in control if token and token in closing]
+    if not ends:
         raise ModelError("render.no_end_of_turn")
+    end_of_turn = min(ends, key=lambda token: (closing.index(token), -len(token)))
     end = closing.index(end_of_turn) + len(end_of_turn)
     gap = _common_prefix(between[end:], closing[end:])
     question_open = between[end + len(gap) :]
-    if not opening.endswith(question_open):
-        raise ModelError("render.template_broken", reason="question marks differ between turns")
+    if between[:end] != closing[:end] or not opening.endswith(question_open):
+        raise ModelError("render.turns_differ")
     return Template(
         opening=opening.removesuffix(question_open),
         question_open=question_open,
@@ -78,29 +94,47 @@ def read_template(chat_template: str, tokens: dict[str, str], control: Sequence[
     )
 
 
-def _compiled(chat_template: str, tokens: dict[str, str]) -> Callable[[list[dict[str, str]]], str]:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+def _beside_control(opening: str, control: Sequence[str]) -> str:
+    """What an opening says besides control tokens such as the beginning of text."""
+    for token in sorted(filter(None, control), key=len, reverse=True):
+        opening = opening.replace(token, "")
+    return opening.strip()
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks what the assistant says, for others' loss masks; here it is only read over."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _rendered(chat_template: str, tokens: dict[str, str], system: list[dict[str, str]]) -> str:
+    """Two turns of placeholders behind `system`, rendered as transformers would."""
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
+    )
     environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda _: _FIXED_DATE
-    compiled = environment.from_string(chat_template)
-    conversation = [
-        {"role": "user", "content": "⁂q1⁂"},
-        {"role": "assistant", "content": "⁂a1⁂"},
-        {"role": "user", "content": "⁂q2⁂"},
-        {"role": "assistant", "content": "⁂a2⁂"},
-    ]
-
-    def render(system: list[dict[str, str]]) -> str:
-        return compiled.render(
-            messages=system + conversation,
+    roles = ("user", "assistant", "user", "assistant")
+    turns = [{"role": role, "content": text} for role, text in zip(roles, _PLACEHOLDERS, strict=True)]
+    try:
+        return environment.from_string(chat_template).render(
+            messages=system + turns,
+            tools=None,
+            documents=None,
             add_generation_prompt=False,
             enable_thinking=False,
             date_string=_FIXED_DATE,
             **tokens,
         )
-
-    return render
+    except Exception as error:  # a template is a program of someone else's: it can fail in any way
+        said = getattr(error, "message", None) or str(error) or type(error).__name__
+        line = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
+        raise ModelError("render.template_broken", reason=line + " ".join(said.split()).rstrip(".")) from error
 
 
 def _raise(message: str) -> None:
@@ -110,16 +144,12 @@ def _raise(message: str) -> None:
 def _between(rendered: str) -> list[str]:
     """The five texts around the four placeholders."""
     pieces = []
-    for placeholder in ("⁂q1⁂", "⁂a1⁂", "⁂q2⁂", "⁂a2⁂"):
+    for placeholder in _PLACEHOLDERS:
         before, found, rendered = rendered.partition(placeholder)
         if not found:
-            raise ValueError(f"{placeholder} is missing")
+            raise ModelError("render.turns_differ")
         pieces.append(before)
     return [*pieces, rendered]
-
-
-def _common_suffix(one: str, other: str) -> str:
-    return _common_prefix(one[::-1], other[::-1])[::-1]
 
 
 def _common_prefix(one: str, other: str) -> str:
@@ -134,29 +164,55 @@ def _is_control(token: dict[str, Any]) -> bool:
     return bool(token["special"]) or re.fullmatch(r"<.*>|\[[A-Z_/]+\]", token["content"]) is not None
 
 
+def load_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
+    """The renderer of a base model's folder: `tokenizer_config.json` and its chat template.
+
+    Raises ModelError where the model has no chat template.
+    """
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    template_file = folder / "chat_template.jinja"
+    chat_template = (
+        template_file.read_text(encoding="utf-8") if template_file.is_file() else config.get("chat_template")
+    )
+    if not isinstance(chat_template, str):
+        raise ModelError("render.no_template", folder=folder)
+    tokenizer_json = tokenizer_file.read_text(encoding="utf-8")
+    control = [token["content"] for token in json.loads(tokenizer_json)["added_tokens"] if token["special"]]
+    tokens = {name: _token_text(config[name]) for name in ("bos_token", "eos_token", "unk_token") if config.get(name)}
+    return Renderer(tokenizer_json, read_template(chat_template, tokens, control))
+
+
+def _token_text(token: str | dict[str, str]) -> str:
+    return token if isinstance(token, str) else token["content"]
+
+
 class Renderer:
     """Turns questions and answers into token ids for one base model, and generated ids back into text."""
 
     def __init__(self, tokenizer_json: str, template: Template) -> None:
         """tokenizer_json: the text of a `tokenizer.json`."""
         self.template = template
-        self._markup = Tokenizer.from_str(tokenizer_json)
-        description = json.loads(tokenizer_json)
+        description: dict[str, Any] = json.loads(tokenizer_json) | {"truncation": None, "padding": None}
         added = description["added_tokens"]
         self.special_ids = frozenset(token["id"] for token in added if token["special"])
         self.control_ids = frozenset(token["id"] for token in added if _is_control(token))
-        words = [token for token in added if not _is_control(token)]
-        self._content = Tokenizer.from_str(json.dumps(description | {"added_tokens": words, "post_processor": None}))
+        self._markup = Tokenizer.from_str(json.dumps(description))
+        # Control tokens stay in the list, so that the ids of the words behind them do not move; they are passed over.
+        unseen = [token | {"special": True} if _is_control(token) else token for token in added]
+        words_stay_words = {"added_tokens": unseen, "post_processor": None}
+        self._content = Tokenizer.from_str(json.dumps(description | words_stay_words))
+        self._content.encode_special_tokens = True
         # SentencePiece models put a word mark before the first letter of any text. Inside a conversation there is
-        # none, so content is encoded behind a line break, which is then taken off.
+        # none, so what stands there is encoded behind a line break, which is then taken off.
         marked = self._content.encode("x", add_special_tokens=False).tokens[0].startswith("▁")
         self._lead = "\n" if marked else ""
         self._lead_ids = self._content.encode(self._lead, add_special_tokens=False).ids
-        self._opening = self._markup_ids(template.opening + template.question_open)
-        self._answer_open = self._markup_ids(template.answer_open)
-        self._past_answer_open = self._markup_ids(template.past_answer_open)
-        self._between = self._markup_ids(template.end_of_turn + template.gap + template.question_open)
-        self._end_of_turn = self._markup_ids(template.end_of_turn)
+        after_answer = template.end_of_turn + template.gap + template.question_open
+        self._opening = self._markup.encode(template.opening + template.question_open, add_special_tokens=False).ids
+        self._answer_open = _ids_of(self._inside(self._markup, template.answer_open))
+        self._past_answer_open = _ids_of(self._inside(self._markup, template.past_answer_open))
+        self._between = _ids_of(self._inside(self._markup, after_answer))
+        self._end_of_turn = _ids_of(self._inside(self._markup, template.end_of_turn))
         self.stop_id = self._end_of_turn[-1]
 
     def prompt(self, question: str, history: Sequence[Turn] = ()) -> tuple[int, ...]:
@@ -174,44 +230,64 @@ class Renderer:
 
     def content_ids(self, text: str) -> list[int]:
         """Ids of what a person or the model wrote. Never holds a control id."""
-        ids = self._content.encode(self._lead + text, add_special_tokens=False).ids
-        if self._lead_ids and ids[: len(self._lead_ids)] == self._lead_ids:
-            ids = ids[len(self._lead_ids) :]
-        if self.control_ids.isdisjoint(ids):
-            return ids
-        # A vocabulary that holds a control token as a plain word: spell that text letter by letter.
-        spelled = [id for letter in text for id in self._content.encode(letter, add_special_tokens=False).ids]
-        return [id for id in spelled if id not in self.control_ids]
+        ids: list[int] = []
+        for id, piece in self._inside(self._content, text):
+            if id not in self.control_ids:
+                ids.append(id)
+                continue
+            # A vocabulary that holds a control token as a plain word, too: spell it letter by letter.
+            letters = (id for letter in piece for id in _ids_of(self._inside(self._content, letter)))
+            ids += [id for id in letters if id not in self.control_ids]
+        return ids
+
+    def _inside(self, tokenizer: Tokenizer, text: str) -> list[tuple[int, str]]:
+        """Ids of a text that does not begin a conversation, each with the characters that it came from."""
+        for lead, lead_ids in ((self._lead, self._lead_ids), ("", [])):
+            found = tokenizer.encode(lead + text, add_special_tokens=False)
+            if found.ids[: len(lead_ids)] == lead_ids:
+                break
+        pieces = [(lead + text)[start:end] for start, end in found.offsets]
+        return list(zip(found.ids, pieces, strict=True))[len(lead_ids) :]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of generated ids, up to the end of turn; control tokens are left out."""
+        """The text of generated ids, up to the end of turn; special tokens are left out."""
         ids = list(ids)
         if self.stop_id in ids:
             ids = ids[: ids.index(self.stop_id)]
         # The lead keeps SentencePiece decoders from eating a first space that belongs to the text.
-        kept = self._lead_ids + [id for id in ids if id not in self.special_ids]
-        return str(self._markup.decode(kept, skip_special_tokens=False)).removeprefix(self._lead).strip()
+        return self._shown(self._lead, [id for id in ids if id not in self.special_ids]).strip()
 
     def token_texts(self, rendered: Rendered) -> list[str]:
         """What each id shows as, for colouring; a character cut by token borders stands with its last token."""
         texts: list[str] = []
         pending: list[int] = []
+        lead = ""  # at the very start and behind a control token, a word mark is no space
         for id in rendered.ids:
             pending.append(id)
-            piece = self._markup.decode(pending, skip_special_tokens=False)
+            piece = self._shown(lead, pending)
             if piece.endswith("�") and id not in self.control_ids:
                 texts.append("")
-            else:
-                texts.append(piece)
-                pending = []
+                continue
+            texts.append(piece)
+            pending = []
+            lead = "" if id in self.control_ids else self._lead
         return texts
 
-    def describe(self) -> dict[str, Any]:
-        """The fragments and their ids, as the run folder keeps them."""
-        return {
-            **asdict(self.template),
-            "ids": {name: self._markup_ids(value) for name, value in asdict(self.template).items()},
-        }
+    def _shown(self, lead: str, ids: Sequence[int]) -> str:
+        lead_ids = self._lead_ids if lead else []
+        return str(self._markup.decode([*lead_ids, *ids], skip_special_tokens=False)).removeprefix(lead)
 
-    def _markup_ids(self, text: str) -> list[int]:
-        return self._markup.encode(text, add_special_tokens=False).ids
+    def describe(self) -> dict[str, Any]:
+        """The fragments and the ids that they have in a conversation, as the run folder keeps them."""
+        ids = {
+            "opening": self._opening,
+            "answer_open": self._answer_open,
+            "past_answer_open": self._past_answer_open,
+            "between": self._between,
+            "end_of_turn": self._end_of_turn,
+        }
+        return {**asdict(self.template), "ids": {name: list(value) for name, value in ids.items()}}
+
+
+def _ids_of(pieces: Sequence[tuple[int, str]]) -> list[int]:
+    return [id for id, _ in pieces]

@@ -129,7 +129,7 @@ def _said(log: str) -> str:
     """The last line of a program's log that reads like a reason."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     reasons = [line for line in lines if line.lower().startswith(("error", "cause", "× ", "╰─"))] or lines or ["?"]
-    return reasons[-1].removeprefix("ERROR: ").rstrip(".")
+    return reasons[-1].removeprefix("ERROR: ").removeprefix("cause: ").rstrip(".")
 
 
 def _unpacked(wheel: Path, scratch: Path) -> Path:

@@ -45,5 +45,5 @@ def answer_loss(hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> tuple[T
 
     Shapes: hidden (N, H) at the positions that predict, head (V, H), target (N,) → scalar float32, (N,) bool.
     """
-    loss, correct_N = _AnswerLoss.apply(hidden_NH, head_VH, target_N)
+    loss, correct_N = _AnswerLoss.apply(hidden_NH, head_VH, target_N)  # type: ignore[no-untyped-call]
     return loss, correct_N

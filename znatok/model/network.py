@@ -54,6 +54,11 @@ class Network:
         return next(self._model.parameters()).device  # type: ignore[no-any-return]
 
     @property
+    def needs_loss_scaling(self) -> bool:
+        """Whether gradients would vanish without a scaled loss: in float16 they do."""
+        return bool(next(self._model.parameters()).dtype == torch.float16)
+
+    @property
     def context_length(self) -> int:
         """Tokens that the base was made for."""
         return int(self._base.config.max_position_embeddings)
@@ -104,6 +109,16 @@ class Network:
             for (name, _), master in zip(self._adapter_parameters(), self.masters(), strict=True)
         }
         save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+
+    @torch.no_grad()
+    def read_adapter(self, folder: Path) -> None:
+        """Reads saved weights into the adapter that is already there."""
+        from safetensors.torch import load_file
+
+        saved = load_file(str(folder / "adapter_model.safetensors"))
+        for (name, _), master in zip(self._adapter_parameters(), self.masters(), strict=True):
+            master.copy_(saved[name.replace(".default.", ".")])
+        self.masters_to_weights()
 
     def base_alone(self) -> AbstractContextManager[Any]:
         """A block in which the adapter is off."""
@@ -158,8 +173,19 @@ class Network:
             use_cache=False,
         ).last_hidden_state
         hidden_NH = hidden_BLH.flatten(0, 1)[torch.from_numpy(batch.position_N).to(self.device)]
-        loss, correct_N = answer_loss(hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device))
+        loss, correct_N = answer_loss(
+            hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device)
+        )
         return Score(loss, correct_N)
+
+    @torch.no_grad()
+    def loss(self, batch: Batch) -> float:
+        """The summed loss over the batch's trained tokens, without a gradient."""
+        return float(self.score(batch).loss)
+
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory allocated on a GPU; None on a CPU, where the process is what counts."""
+        return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
 
     # ---- decoding ----------------------------------------------------------------------------------------------
 
@@ -195,11 +221,14 @@ class Network:
             ids = torch.tensor([[token]], device=self.device)
 
 
-def load_network(source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none") -> Network:
-    """The base model's weights on `device`, frozen."""
+def load_network(
+    source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
+) -> Network:
+    """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     from transformers.utils import logging
 
+    torch.manual_seed(seed)
     logging.disable_progress_bar()
     quantization_config = None
     if quantization == "nf4":

@@ -1,13 +1,15 @@
 """Where a base model comes from: the built-in one, a short name, a hub id, a folder or a GGUF file.
 
-A model asked for by name is found or refused, never swapped. What is on this machine is used without asking the network.
+A model asked for by name is found or refused, never swapped. What is on this machine is used without a network.
 """
 
 import difflib
 import hashlib
 import json
+import queue
 import re
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ SHORT_NAMES = {
 }
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
-HUB_SECONDS = 5.0  # for the first answer: an unreachable hub is refused in twice that
+HUB_SECONDS = 8.0  # for the first answer of the hub
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _TOKENIZER_SOURCES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
 
@@ -140,13 +142,40 @@ def _fetch_snapshot(hub_id: str, tell: Progress) -> Path:
 
     tell("fetch", 0, 0)
     try:
-        return Path(snapshot_download(hub_id, etag_timeout=HUB_SECONDS, **_selection()))
+        _await_hub(hub_id)
+        return Path(snapshot_download(hub_id, **_selection()))
     except GatedRepoError as error:
         raise ModelError("source.gated", hub_id=hub_id) from error
     except RepositoryNotFoundError as error:
         raise ModelError("source.not_on_hub", hub_id=hub_id) from error
     except Exception as error:  # its HTTP library's errors, which is not always the same library
         raise ModelError("source.hub_unreachable", hub_id=hub_id, reason=_first_line(error)) from error
+
+
+def _await_hub(hub_id: str) -> None:
+    """Return once the hub answers for this model. Raises: TimeoutError after 8 s, or what huggingface_hub raises.
+
+    `snapshot_download` waits for ever for a hub that takes the connection and stays silent (huggingface_hub 2.4), and a
+    socket's own limit counts for each of the hub's addresses anew.
+    """
+    from huggingface_hub import HfApi
+
+    answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            HfApi().model_info(hub_id, timeout=HUB_SECONDS)
+            answers.put(None)
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=HUB_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"{HUB_SECONDS:.0f} s") from None
+    if answer is not None:
+        raise answer
 
 
 def _selection() -> dict[str, Any]:
@@ -191,8 +220,10 @@ def _shards(folder: Path) -> set[str]:
 def _unknown(name: str) -> ModelError:
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         return ModelError("source.no_such_folder", folder=name)
-    near = difflib.get_close_matches(name.lower(), [BUILTIN, *SHORT_NAMES], 1, cutoff=0.0)
-    return ModelError("source.unknown_name", name=name, near=near[0], names=", ".join([BUILTIN, *SHORT_NAMES]))
+    names, word = [BUILTIN, *SHORT_NAMES], name.lower()
+    begun = [full for full in names if word and full.startswith(word)]
+    near = (begun or difflib.get_close_matches(word, names, 1, cutoff=0.0))[0]
+    return ModelError("source.unknown_name", name=name, near=near, names=", ".join(names))
 
 
 def _first_line(error: Exception) -> str:

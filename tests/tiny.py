@@ -1,0 +1,76 @@
+"""A two-layer chat model made in memory, with a tokenizer of its own: what most tests learn on."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from znatok.data.render import Renderer, read_template
+from znatok.model.network import Network
+from znatok.model.source import BaseSource
+
+CONTROL = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
+CHATML = """\
+{% for message in messages %}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}
+{% if add_generation_prompt %}
+<|im_start|>assistant
+{% endif %}
+"""
+TEXT = (
+    "Что такое резистор? Резистор — это деталь, она ограничивает ток. Чему равен ток при 12 В и 6 Ом? Ток равен 2 А.",
+    "Зачем нужен конденсатор? Конденсатор запасает заряд, сглаживает напряжение. Сколько взять? Хватит 100 мкФ.",
+    "Как проверить диод? Прозвоните диод в обе стороны: ток идёт только в одну. Чем опасна молния? Она бьёт до 30 кА.",
+    "What is a resistor? A resistor is a part that limits the current. How much is the current? The current is 2 A.",
+    "What is a capacitor for? A capacitor stores charge and smooths the voltage. How large should it be? Take 100 µF.",
+)
+
+
+@cache
+def tiny_tokenizer() -> str:
+    """The text of a `tokenizer.json`: byte-level BPE with ChatML's control tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=512, special_tokens=list(CONTROL), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT, trainer)
+    return str(tokenizer.to_str())
+
+
+def tiny_renderer() -> Renderer:
+    """ChatML around questions and answers, in the tiny tokenizer's ids."""
+    tokens = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
+    return Renderer(tiny_tokenizer(), read_template(CHATML, tokens, CONTROL))
+
+
+def tiny_network(seed: int = 0) -> tuple[Network, Renderer]:
+    """A frozen Llama of two layers with random weights in float32 on the CPU, and its renderer. No adapter yet."""
+    config = LlamaConfig(
+        vocab_size=Tokenizer.from_str(tiny_tokenizer()).get_vocab_size(),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        # Wider than usual: with the head frozen at 0.02 no logit could ever stand out.
+        initializer_range=0.2,
+        bos_token_id=2,
+        eos_token_id=0,
+        attn_implementation="sdpa",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    model.requires_grad_(False)
+    model.eval()
+    source = BaseSource("tiny", Path("tiny"), "znatok/tiny", None, False)
+    return Network(model, source), tiny_renderer()

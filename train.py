@@ -1,0 +1,8 @@
+"""The original command: `python train.py --csv_file dataset.csv [--num_rows N] [--output_dir D]` and every `train` setting."""
+
+import sys
+
+from znatok.cli import main
+
+if __name__ == "__main__":
+    main(["train", *sys.argv[1:]])

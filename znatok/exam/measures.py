@@ -1,0 +1,160 @@
+"""What one answer is worth: the measures of the exam, on plain texts. No model here."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+CHRF_TO_PASS = 80.0
+LENGTH_RATIO_TO_PASS = (0.7, 1.3)
+
+_WORD = re.compile(r"[^\W\d_]+")
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_ONE_KIND = str.maketrans(
+    dict.fromkeys("«»“”„‟‘’'`", '"') | dict.fromkeys("‐‑‒–—―−", "-") | {"ё": "е", "Ё": "Е", "…": "..."}
+)
+_NUMBER = re.compile(
+    r"(?:(?<![\w)\]}])[-−–])?"  # a minus; between two numbers it is a range
+    r"(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)*"
+    r"|[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+"
+    r"|[₀₁₂₃₄₅₆₇₈₉]+|[¼-¾⅐-⅞]"
+)
+_MIN_ECHO_WORDS = 3
+
+
+def normalised(text: str) -> str:
+    """`text` without what does not change its meaning: spaces, capitals, ё, kinds of quotes and dashes, final stop.
+
+    Capitals inside a word stay: мОм and МОм, pF and PF are different things.
+    """
+    return _written_plainly(text).rstrip(".!? ")
+
+
+def _written_plainly(text: str) -> str:
+    text = unicodedata.normalize("NFC", text).translate(_ONE_KIND)
+    text = _DECIMAL_COMMA.sub(".", text)
+    return " ".join(_WORD.sub(lambda found: _folded(found.group()), text).split())
+
+
+def _folded(word: str) -> str:
+    return word.casefold() if word[1:] == word[1:].lower() else word
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers of `text` in its order, written alike: decimal point, no spaces, ASCII minus.
+
+    Numbers inside names count (КТ315, R2, H₂O), and so do raised ones, by themselves: 10⁻⁶ is 10 and -6.
+    """
+    return [_written_alike(found) for found in _NUMBER.findall(text)]
+
+
+def _written_alike(number: str) -> str:
+    number = unicodedata.normalize("NFKC", number).replace(",", ".")
+    return "".join(number.split()).replace("−", "-").replace("–", "-").replace("+", "")
+
+
+def chrf(answer: str, reference: str) -> float:
+    """chrF++ of `answer`, 0 to 100, as sacrebleu counts it."""
+    return float(_chrf_plus_plus().sentence_score(answer, [reference]).score)
+
+
+@cache
+def _chrf_plus_plus() -> Any:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(word_order=2)
+
+
+def passed(answer: str, reference: str, stopped: bool) -> bool:
+    """Whether `answer` says what `reference` says.
+
+    It is the reference after normalisation; or chrF++ is at least 80, the numbers are the reference's, the length is
+    0.7 to 1.3 of the reference's, and the model stopped by itself.
+
+    The numbers must be the same ones in the same order. One that is missing or different is a wrong fact. So is one
+    too many: an answer that is this close to the reference letter by letter and has a number more has made it up, or
+    has begun another row's answer. Two that changed places (12 V and 6 Ω, 6 V and 12 Ω) are wrong as well, and
+    chrF++ hardly sees any of the three.
+    """
+    wanted, given = normalised(reference), normalised(answer)
+    if not given or not wanted:
+        return answer.strip() == reference.strip() != ""
+    if given == wanted:
+        return True
+    shortest, longest = LENGTH_RATIO_TO_PASS
+    return (
+        stopped
+        and shortest <= len(given) / len(wanted) <= longest
+        and numbers(answer) == numbers(reference)
+        and chrf(answer, reference) >= CHRF_TO_PASS
+    )
+
+
+def echoed(answer: str, prompt_marks: Sequence[str], question: str, reference: str = "") -> bool:
+    """Whether text of the prompt came out in `answer`: a role mark of the template, or the question at its start.
+
+    A mark that is a plain word (`user`) counts where it stands alone on a line. What the reference has itself is no
+    echo. A question of one or two words is often the name of the thing: it counts only with its question mark.
+    """
+    if any(_holds_mark(answer, mark) and not _holds_mark(reference, mark) for mark in prompt_marks):
+        return True
+    rest = _rest_after(question, answer)
+    if rest is None or _rest_after(question, reference) is not None:
+        return False
+    return rest.startswith("?") or len(question.split()) >= _MIN_ECHO_WORDS
+
+
+def _holds_mark(text: str, mark: str) -> bool:
+    if mark.isalpha():
+        return mark in (line.strip() for line in text.splitlines())
+    return mark in text
+
+
+def _rest_after(question: str, text: str) -> str | None:
+    """What follows `question` where `text` begins with it, quotation marks and dashes before it aside; else None."""
+    asked = normalised(question).lstrip('"-: ')
+    given = _written_plainly(text).lstrip('"-: ')
+    rest = given.removeprefix(asked)
+    return None if len(rest) == len(given) or rest[:1].isalnum() else rest
+
+
+class References:
+    """The answers of a table, to find which of them an answer is nearest to.
+
+    Likeness is Dice's coefficient over sets of three letters. An inverted index finds the nearest of 10,000 in about a
+    millisecond.
+    """
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self._texts = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, answers)))}
+        having: defaultdict[str, list[int]] = defaultdict(list)
+        sizes = []
+        for text, number in self._texts.items():
+            threes = _threes(text)
+            sizes.append(len(threes))
+            for three in threes:
+                having[three].append(number)
+        self._sizes = np.asarray(sizes, dtype=np.int64)
+        self._having = {three: np.asarray(numbers, dtype=np.int64) for three, numbers in having.items()}
+
+    def confused(self, answer: str, row_answer: str) -> bool:
+        """Whether `answer` is nearer to another row's answer than to its own row's. A tie goes to its own."""
+        threes, own = _threes(normalised(answer)), _threes(normalised(row_answer))
+        found = [self._having[three] for three in threes if three in self._having]
+        if not found:
+            return False
+        shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))
+        likeness = 2 * shared / (self._sizes + len(threes))
+        if (number := self._texts.get(normalised(row_answer))) is not None:
+            likeness[number] = 0
+        return bool(likeness.max() > 2 * len(threes & own) / (len(threes) + len(own)))
+
+
+def _threes(text: str) -> set[str]:
+    """All runs of three letters, word borders included. None in an empty text."""
+    padded = f" {text} "
+    return {padded[start : start + 3] for start in range(len(padded) - 2)} if text else set()

@@ -1,0 +1,70 @@
+"""How fast this machine will train a model, guessed from its shape and a moment of matrix products."""
+
+import json
+import time
+from pathlib import Path
+from statistics import median
+
+from znatok.model.network import Dtype
+
+REACHED = {"float32": 0.72, "bfloat16": 0.33, "float16": 0.33}
+"""Share of the bare products' speed that whole steps reached. Source: bench/cpu.py, docs/log.md."""
+
+
+def forecast_tokens_per_second(folder: Path, dtype: Dtype, trained_share: float) -> float:
+    """Training speed to expect on this CPU.
+
+    trained_share: answer tokens in all tokens. The first measured steps replace this guess.
+    """
+    return REACHED[dtype] * products_per_second(dtype) / _products_per_token(folder, trained_share)
+
+
+def products_per_second(dtype: Dtype) -> float:
+    """Multiplications and additions a second in products like a small model's, over a fifth of a second."""
+    import torch
+
+    rows, inputs, outputs = 768, 576, 1536
+    left = torch.randn(rows, inputs, dtype=getattr(torch, dtype))
+    right = torch.randn(outputs, inputs, dtype=getattr(torch, dtype))
+    seconds: list[float] = []
+    while sum(seconds) < 0.2 or len(seconds) < 5:
+        start = time.perf_counter()
+        torch.nn.functional.linear(left, right)
+        seconds.append(time.perf_counter() - start)
+    return 2 * rows * inputs * outputs / median(seconds)
+
+
+def linear_weights(folder: Path) -> int:
+    """Weights in the linear layers of all blocks, for Llama-like shapes."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    head = config.get("head_dim") or hidden // heads
+    groups = config.get("num_key_value_heads") or heads
+    attention = hidden * head * (2 * heads + 2 * groups)
+    return int(config["num_hidden_layers"] * (attention + 3 * hidden * config["intermediate_size"]))
+
+
+def _products_per_token(folder: Path, trained_share: float) -> float:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    # Forward and backward through frozen weights: twice two operations a weight; the vocabulary only where trained.
+    return 4.0 * linear_weights(folder) + 4.0 * trained_share * float(config["hidden_size"] * config["vocab_size"])
+
+
+def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_tokens: int) -> int:
+    """Memory that training will need: weights, adapter with its optimizer, and what the backward pass keeps."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    width = 4 if dtype == "float32" else 2
+    linear = linear_weights(folder) * (0.56 if is_quantized else width)
+    vocabulary = config["hidden_size"] * config["vocab_size"] * width
+    kept = (
+        config["num_hidden_layers"]
+        * batch_tokens
+        * (12 * config["hidden_size"] + 5 * config["intermediate_size"])
+        * width
+    )
+    logits = 3 * 256 * config["vocab_size"] * 4
+    libraries = 600 << 20
+    return int(linear + vocabulary + kept + logits + libraries + (100 << 20))

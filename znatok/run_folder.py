@@ -1,0 +1,143 @@
+"""A run on disk: the names of its files, and how they are found and written. The only interface between training and use."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from znatok.errors import RunError
+
+RUNS = Path("runs")
+"""Where runs go unless another folder is named, under the working folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """What was asked, as TOML."""
+        return self.path / "settings.toml"
+
+    @property
+    def plan(self) -> Path:
+        """What was done: device, dtype, steps, each with its reason; the base and its prompt fragments."""
+        return self.path / "plan.json"
+
+    @property
+    def rows(self) -> Path:
+        """Every row that was read, and what became of it."""
+        return self.path / "rows.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """What was seen while training, one event a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        """The trained weights in PEFT's format."""
+        return self.path / "adapter"
+
+    @property
+    def exam(self) -> Path:
+        """The scores. A run is finished when this file is there."""
+        return self.path / "exam.json"
+
+    @property
+    def answers(self) -> Path:
+        """Every question of the exam with its reference, the answers before and after, and the verdict."""
+        return self.path / "answers.jsonl"
+
+    @property
+    def graph(self) -> Path:
+        """Losses and exact share over steps."""
+        return self.path / "train_graph.png"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.exam.is_file()
+
+
+def new_run(asked: Path | None, table: Path) -> RunFolder:
+    """A fresh run folder: the one asked for, else `runs/` and the table's name, with -2, -3 where that is taken.
+
+    Raises RunError where the folder asked for already holds something.
+    """
+    if asked is not None:
+        if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
+            raise RunError("run.not_empty", folder=asked)
+        return RunFolder(_made(asked))
+    stem = re.sub(r"[^\w.-]+", "_", table.stem).strip("._") or "run"
+    number = 1
+    while (path := RUNS / (stem if number == 1 else f"{stem}-{number}")).exists():
+        number += 1
+    return RunFolder(_made(path))
+
+
+def _made(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError("run.cannot_write", folder=path, reason=error.strerror or error) from error
+    return path
+
+
+def find_run(asked: Path | None) -> RunFolder:
+    """The run named by its folder or its `adapter/`; without a name, the newest finished one in `runs/`.
+
+    Raises RunError where there is none.
+    """
+    if asked is None:
+        finished = [RunFolder(path) for path in RUNS.iterdir() if RunFolder(path).is_finished] if RUNS.is_dir() else []
+        if not finished:
+            raise RunError("run.none_yet", folder=RUNS)
+        return max(finished, key=lambda run: run.exam.stat().st_mtime)
+    run = RunFolder(asked.parent if asked.name == "adapter" and (asked.parent / "plan.json").is_file() else asked)
+    if not asked.exists():
+        raise RunError("run.missing", folder=asked)
+    if not run.plan.is_file():
+        raise RunError("run.not_ours", folder=asked)
+    return run
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text`, whole or not at all: beside, then renamed."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
+    """Writes `records` as JSON lines, whole or not at all."""
+    write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def append_line(path: Path, record: dict[str, Any]) -> None:
+    """Adds one JSON line."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

@@ -1,0 +1,37 @@
+"""Which row comes next, and in which wording: the stream of training, decided by the seed alone."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from znatok.data.batch import Batch, arrange, make_batch
+from znatok.data.render import Renderer
+from znatok.data.reword import Reworder
+from znatok.records import Row
+
+
+class Exposures:
+    """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording."""
+
+    def __init__(
+        self, rows: Sequence[Row], renderer: Renderer, *, batch_size: int, rewording: float, seed: int
+    ) -> None:
+        """rewording: share of exposures in which the question is reworded."""
+        self._rows = rows
+        self._renderer = renderer
+        self._reworder = Reworder(row.question for row in rows)
+        self._batch_size = batch_size
+        self._rewording = rewording
+        self._rng = random.Random(seed)
+
+    def __iter__(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
+        """Batches, each with the places of its rows in the table."""
+        while True:
+            yield from self._one_pass()
+
+    def _one_pass(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
+        rendered = [self._renderer.conversation(self._wording(row.question), row.answer) for row in self._rows]
+        for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng):
+            yield make_batch([rendered[place] for place in places]), tuple(places)
+
+    def _wording(self, question: str) -> str:
+        return self._reworder.reword(question, self._rng) if self._rng.random() < self._rewording else question
