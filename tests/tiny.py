@@ -1,15 +1,25 @@
-"""A two-layer chat model made in memory, with a tokenizer of its own: what most tests learn on."""
+"""A two-layer chat model made in memory, with a tokenizer of its own: what most tests train."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from znatok.data.batch import make_batch
 from znatok.data.render import Renderer, read_template
 from znatok.model.network import Network
 from znatok.model.source import BaseSource
+from znatok.records import Rendered
+
+PEFT_TALKS = [
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:The PEFT config's `base_model_name_or_path` was renamed:UserWarning"),
+]
+"""What PEFT says when an adapter is put on. A test module that does so sets `pytestmark = PEFT_TALKS`."""
 
 CONTROL = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 CHATML = """\
@@ -52,6 +62,8 @@ def tiny_renderer() -> Renderer:
 
 def tiny_network(seed: int = 0) -> tuple[Network, Renderer]:
     """A frozen Llama of two layers with random weights in float32 on the CPU, and its renderer. No adapter yet."""
+    # On a busy machine two threads wait for each other far longer than such a model computes.
+    torch.set_num_threads(1)
     config = LlamaConfig(
         vocab_size=Tokenizer.from_str(tiny_tokenizer()).get_vocab_size(),
         hidden_size=64,
@@ -74,3 +86,17 @@ def tiny_network(seed: int = 0) -> tuple[Network, Renderer]:
     model.eval()
     source = BaseSource("tiny", Path("tiny"), "znatok/tiny", None, False)
     return Network(model, source), tiny_renderer()
+
+
+def teach(network: Network, rows: Sequence[Rendered], steps: int, learning_rate: float = 0.01) -> None:
+    """Trains the network's adapter on all `rows` at once; ten steps are enough for three short rows."""
+    batch = make_batch(rows)
+    optimizer = torch.optim.AdamW(network.masters(), lr=learning_rate)
+    network.train()
+    for _ in range(steps):
+        (network.score(batch).loss / len(batch.target_N)).backward()
+        network.gradients_to_masters()
+        optimizer.step()
+        optimizer.zero_grad()
+        network.masters_to_weights()
+    network.use()

@@ -1,16 +1,20 @@
 """The commands: found by name, imported only when called, every failure shown as one clean line."""
 
+import difflib
 import sys
 from collections.abc import Sequence
 
 import cyclopts
-from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnknownOptionError
+from cyclopts.exceptions import CycloptsError
 
 from znatok import __version__, messages
 from znatok.errors import ZnatokError
 from znatok.messages import text
 
-COMMANDS = ("check", "train", "exam", "chat")
+COMMANDS = ("check", "train", "chat")
+ORIGINAL_CHAT = "chat-original"
+"""What `python chat.py` runs; no command to type."""
+
 INTERRUPTED = 130
 
 
@@ -27,6 +31,9 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     arguments = [_spelled(argument) for argument in arguments]
     messages.set_language(_language_asked(arguments))
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in (*COMMANDS, ORIGINAL_CHAT):
+        near = difflib.get_close_matches(arguments[0], COMMANDS, n=1, cutoff=0.0)[0]
+        return _fail(text("cli.unknown_command", name=arguments[0], near=near), 2)
     try:
         outcome = _app()(arguments, exit_on_error=False, print_error=False)
     except ZnatokError as error:
@@ -44,6 +51,8 @@ def _app() -> cyclopts.App:
     app = cyclopts.App(name="znatok", help=text("cli.about"), version=__version__, result_action="return_value")
     for name in COMMANDS:
         app.command(f"znatok.commands.{name}:{name}", name=name, help=text(f"cli.{name}"))
+    original = {"name": ORIGINAL_CHAT, "help": text("chat.original"), "usage": "Usage: python chat.py [OPTIONS]"}
+    app.command("znatok.commands.chat:chat_original", show=False, **original)
     return app
 
 
@@ -64,8 +73,6 @@ def _language_asked(arguments: Sequence[str]) -> str | None:
 
 
 def _usage(error: CycloptsError) -> str:
-    if isinstance(error, UnknownOptionError | UnknownCommandError):
-        return text("cli.usage", reason=str(error).splitlines()[0])
     return text("cli.usage", reason=" ".join(str(error).split()))
 
 

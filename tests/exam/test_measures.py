@@ -62,9 +62,7 @@ def test_an_answer_that_says_the_same_passes(answer, reference):
         pytest.param(f"{RESISTOR} {RESISTOR}", RESISTOR, id="said twice"),
         pytest.param(f"{FUSE}\nuser\nWhat is a diode?\nassistant\n{DIODE}", FUSE, id="run-on into another turn"),
         pytest.param("Деталь, что мешает току и греется", RESISTOR, id="free paraphrase"),
-        pytest.param(
-            "It limits the current and turns the energy into heat.", RESISTOR, id="English for Russian"
-        ),
+        pytest.param("It limits the current and turns the energy into heat.", RESISTOR, id="English for Russian"),
         pytest.param("Предохранитель плавится, когда ток велик, и рвёт цепь.", FUSE, id="Russian for English"),
         pytest.param("", RESISTOR, id="empty"),
         pytest.param(" \n", FUSE, id="blank"),

@@ -58,7 +58,8 @@ def arrange(lengths: Sequence[int], batch_size: int, rng: random.Random, window:
     order = list(range(len(lengths)))
     rng.shuffle(order)
     span = batch_size * window
-    order = [i for start in range(0, len(order), span) for i in sorted(order[start : start + span], key=lambda i: lengths[i])]
+    windows = [sorted(order[start : start + span], key=lengths.__getitem__) for start in range(0, len(order), span)]
+    order = [i for rows in windows for i in rows]
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     rng.shuffle(batches)
     return batches

@@ -1,13 +1,14 @@
 """A conversation becomes token ids and a loss mask: the one place that does it.
 
 Training, exam, chat and export all call `Renderer`. The base model's chat template is rendered once, on placeholders;
-what stands between the placeholders are the fragments. Content is encoded by itself, by a tokenizer that knows no
-control tokens, so that `<|im_end|>` typed in a cell or in the chat stays text.
+what stands between the placeholders are the fragments. Content is encoded by itself, by a tokenizer that passes
+over control tokens, so that `<|im_end|>` typed in a cell or in the chat stays text.
 """
 
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ Turn = tuple[str, str]
 _FIXED_DATE = "26 Jul 2024"
 """Llama 3's template prints today's date, which would change every prompt every day; this is its own default."""
 
+_EMPTY_SYSTEM = [{"role": "system", "content": ""}]
 _PLACEHOLDERS = ("⁂q1⁂", "⁂a1⁂", "⁂q2⁂", "⁂a2⁂")
 
 
@@ -56,21 +58,18 @@ def read_template(chat_template: str, tokens: dict[str, str], control: Sequence[
 
     Raises ModelError where the template is broken or does not keep a conversation in order.
     """
-    invents = None
     try:
         template = _fragments(_rendered(chat_template, tokens, []), control)
         if not _beside_control(template.opening, control):
             return template
-        invents = template
     except ModelError:
-        if not (chat_template and "system" in chat_template):
-            raise
+        with suppress(ModelError):  # some templates demand a system part
+            return _fragments(_rendered(chat_template, tokens, _EMPTY_SYSTEM), control)
+        raise
     try:
-        return _fragments(_rendered(chat_template, tokens, [{"role": "system", "content": ""}]), control)
+        return _fragments(_rendered(chat_template, tokens, _EMPTY_SYSTEM), control)
     except ModelError:
-        if invents is None:
-            raise
-        return invents
+        return template
 
 
 def _fragments(rendered: str, control: Sequence[str]) -> Template:

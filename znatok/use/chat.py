@@ -1,0 +1,250 @@
+"""The terminal chat: questions typed or piped in, answers streamed as the model finds them."""
+
+import difflib
+import re
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal
+
+from znatok.data.render import Turn
+from znatok.errors import ZnatokError
+from znatok.messages import text
+from znatok.use.loading import Talker
+from znatok.use.terminal import printable
+
+ANSWER_TOKENS = 400
+"""Where an answer that does not stop by itself is cut."""
+
+LEAST_ANSWER_TOKENS = 16
+"""Room that a question must leave in the model's context."""
+
+COMMANDS = ("/base", "/adapter", "/history", "/new", "/help", "/quit")
+LEAVE = frozenset({"/quit", "/exit", "exit", "quit", "выход", "/выход"})
+
+Ending = Literal["end_of_turn", "limit"]
+Ask = Callable[[], str]
+"""Gives the next line of the user. Raises EOFError or KeyboardInterrupt where there will be none."""
+
+_ESCAPE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, the cursor
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, links, the clipboard
+    r"|\x1b[ -/]*[0-~]",
+)
+_UNFINISHED_ESCAPE = re.compile(
+    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
+)
+_COMMAND = re.compile(r"/\w+(\s|\Z)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole answer, and why it ended."""
+
+    text: str
+    ended: Ending
+
+
+def answer(
+    talker: Talker, question: str, history: Sequence[Turn] = (), *, use_adapter: bool = True
+) -> Generator[str, None, Ending]:
+    """The model's answer, piece by piece as it is found; the generator's return value says why it ended.
+
+    Only new text, without control characters and terminal escapes; a character is never shown in parts.
+
+    Raises ZnatokError where question and history leave no room for an answer in the model's context.
+    """
+    network, renderer = talker.network, talker.renderer
+    prompt = _prompt(talker, question, history)
+    room = network.context_length - len(prompt)
+    if room < LEAST_ANSWER_TOKENS:
+        raise ZnatokError("chat.too_long", tokens=len(prompt), limit=network.context_length - LEAST_ANSWER_TOKENS)
+    ids: list[int] = []
+    shown = ""
+    ended: Ending = "limit"
+    with nullcontext() if use_adapter else network.base_alone():
+        for id in network.stream(prompt, min(ANSWER_TOKENS, room), renderer.stop_id):
+            if id == renderer.stop_id:
+                ended = "end_of_turn"
+                break
+            ids.append(id)
+            settled = _clean(_settled(renderer.decode(ids)))
+            if len(settled) > len(shown):
+                yield settled[len(shown) :]
+                shown = settled
+    if rest := _clean(renderer.decode(ids))[len(shown) :]:
+        yield rest
+    return ended
+
+
+def follow(pieces: Generator[str, None, Ending], write: Callable[[str], None]) -> Reply:
+    """Writes `pieces` as they come and gives the whole reply. Whatever stops it midway closes the generator."""
+    texts: list[str] = []
+    ended: Ending = "limit"
+
+    def kept() -> Generator[str, None, None]:
+        nonlocal ended
+        ended = yield from pieces
+
+    with closing(pieces):
+        for piece in kept():
+            texts.append(piece)
+            write(piece)
+    return Reply("".join(texts), ended)
+
+
+def converse(
+    talker: Talker, *, words_for_user: str, words_for_model: str, use_adapter: bool = True, ask: Ask | None = None
+) -> None:
+    """A conversation, until the user leaves. Questions and answers go to stdout, all else to stderr.
+
+    words_for_user, words_for_model: who speaks, at the beginning of a line.  ask: where lines come from instead of the
+    terminal or the pipe.
+    """
+    ask = ask or (terminal(words_for_user) if sys.stdin.isatty() and sys.stdout.isatty() else piped(words_for_user))
+    conversation = _Conversation(talker, words_for_model, use_adapter and talker.network.has_adapter)
+    conversation.tell_who_answers()
+    tell("chat.opening")
+    while True:
+        try:
+            line = ask().strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if line.casefold() in LEAVE:
+            return
+        if _COMMAND.match(line):
+            conversation.obey(line)
+        elif line:
+            conversation.ask(line)
+
+
+def terminal(words_for_user: str) -> Ask:
+    """Lines typed at a terminal, with editing and what was typed before."""
+    from prompt_toolkit import PromptSession
+
+    session: PromptSession[str] = PromptSession()
+    return lambda: session.prompt(f"{words_for_user} ")
+
+
+def piped(words_for_user: str) -> Ask:
+    """Lines of a pipe or a file, each repeated on stdout, so that the output reads as a conversation."""
+
+    def ask() -> str:
+        if sys.stdin.isatty():
+            print(words_for_user, end=" ", file=sys.stderr, flush=True)
+        line = input().lstrip("\ufeff")
+        if line.strip():
+            print(words_for_user, printable(line))
+        return line
+
+    return ask
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """What a conversation remembers."""
+
+    talker: Talker
+    words_for_model: str
+    use_adapter: bool
+    keeps_history: bool = False
+    history: list[Turn] = field(default_factory=list)
+
+    def ask(self, question: str) -> None:
+        """Shows the model's answer. Ctrl+C stops it, and it is not remembered."""
+        try:
+            history = recent(self.talker, question, self.history)
+            if len(history) < len(self.history):
+                tell("chat.forgotten", count=len(self.history) - len(history))
+                self.history = history
+            pieces = answer(self.talker, question, history, use_adapter=self.use_adapter)
+            print(self.words_for_model, end=" ", flush=True)
+            reply = follow(pieces, write)
+            print(flush=True)
+        except KeyboardInterrupt:
+            print(flush=True)
+            tell("chat.stopped")
+            return
+        except ZnatokError as error:
+            print(error, file=sys.stderr)
+            return
+        tell_ending(reply)
+        if self.keeps_history:
+            self.history.append((question, reply.text))
+
+    def obey(self, line: str) -> None:
+        """Does what a line beginning with "/" says."""
+        match line.casefold().split():
+            case ["/base"]:
+                self.use_adapter = False
+                self.tell_who_answers()
+            case ["/adapter"] if not self.talker.network.has_adapter:
+                tell("chat.no_adapter")
+            case ["/adapter"]:
+                self.use_adapter = True
+                self.tell_who_answers()
+            case ["/history", "on" | "off" as switch]:
+                self.keeps_history = switch == "on"
+                self.history = []
+                tell(f"chat.history_{switch}")
+            case ["/history"]:
+                tell("chat.history_on" if self.keeps_history else "chat.history_off")
+            case ["/new"]:
+                self.history = []
+                tell("chat.new")
+            case ["/help"]:
+                tell("chat.help")
+            case [word, *_]:
+                near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.0)[0]
+                tell("chat.unknown_command", line=line, near="/history on" if near == "/history" else near)
+
+    def tell_who_answers(self) -> None:
+        """Names the model that answers from here on."""
+        tell_who_answers(self.talker, self.use_adapter)
+
+
+def recent(talker: Talker, question: str, history: Sequence[Turn]) -> list[Turn]:
+    """The last turns of `history` that leave room for an answer in the model's context."""
+    limit = talker.network.context_length - LEAST_ANSWER_TOKENS
+    kept = list(history)
+    while kept and len(_prompt(talker, question, kept)) > limit:
+        del kept[0]
+    return kept
+
+
+def tell_who_answers(talker: Talker, use_adapter: bool) -> None:
+    """Names the model that answers, on stderr."""
+    tell("chat.adapter_answers" if use_adapter else "chat.base_answers", model=talker.name)
+
+
+def tell_ending(reply: Reply) -> None:
+    """Says on stderr where an answer is empty or was cut."""
+    if reply.ended == "limit":
+        tell("chat.cut")
+    elif not reply.text:
+        tell("chat.silence")
+
+
+def _prompt(talker: Talker, question: str, history: Sequence[Turn]) -> tuple[int, ...]:
+    # Bytes that are no UTF-8 arrive from the shell as lone surrogates, which no tokenizer takes.
+    return talker.renderer.prompt(question.encode("utf-8", "replace").decode("utf-8"), history)
+
+
+def _settled(so_far: str) -> str:
+    """`so_far` without an end that the next token may still change: a cut character, an escape under way."""
+    return _UNFINISHED_ESCAPE.sub("", so_far.rstrip("\ufffd"))
+
+
+def _clean(words: str) -> str:
+    return printable(_ESCAPE.sub("", words)).strip()
+
+
+def write(piece: str) -> None:
+    """Puts `piece` on stdout at once."""
+    print(piece, end="", flush=True)
+
+
+def tell(key: str, **values: object) -> None:
+    """Puts the message `key` on stderr."""
+    print(printable(text(key, **values)), file=sys.stderr, flush=True)

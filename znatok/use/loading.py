@@ -1,0 +1,163 @@
+"""A model to talk to, loaded the way it was trained: a run, an adapter in PEFT's format, or a base alone."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from znatok.data.render import Renderer, load_renderer
+from znatok.errors import RunError
+from znatok.model import machine
+from znatok.model.builtin import BUILTIN_HUB_ID
+from znatok.model.conversion import Progress
+from znatok.model.network import Dtype, Network, Quantization, load_network
+from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
+from znatok.run_folder import RunFolder
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """A model ready to answer. `name` is its base's name on the screen; `run` is None where none was asked for."""
+
+    network: Network
+    renderer: Renderer
+    name: str
+    run: RunFolder | None
+
+
+def load_base(name: str, progress: Progress | None = None) -> Talker:
+    """The base model called `name`, without an adapter."""
+    return _talker(find_base(name, progress), name)
+
+
+def load_run(
+    run: RunFolder, *, base: str | None = None, with_adapter: bool = True, progress: Progress | None = None
+) -> Talker:
+    """The model that the run trained, in the format and with the threads of its plan.
+
+    base: where the base stands now, if it is not where the plan says.
+
+    Raises RunError where the plan cannot be read, no adapter was saved yet, or it does not fit the base.
+    """
+    plan = _read_plan(run)
+    if with_adapter:
+        _read_adapter_config(run.adapter)
+    source = find_base(base or plan.name_to_find, progress)
+    _check_same_base(source, plan.public_id, run.path)
+    talker = _talker(source, base or plan.name, plan.dtype, plan.quantization, plan.threads, run)
+    if with_adapter:
+        talker.network.load_adapter(run.adapter)
+    return talker
+
+
+def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progress | None = None) -> Talker:
+    """The model of a bare PEFT folder: the base that its config names, or `base`, with the adapter on.
+
+    Raises RunError where this is no LoRA adapter in safetensors, or it does not fit the base.
+    """
+    public_id = str(_read_adapter_config(path)["base_model_name_or_path"])
+    name = base or (BUILTIN if public_id == BUILTIN_HUB_ID else public_id)
+    source = find_base(name, progress)
+    _check_same_base(source, public_id, path)
+    talker = _talker(source, name)
+    talker.network.load_adapter(path)
+    return talker
+
+
+def is_adapter_folder(path: Path) -> bool:
+    """Whether `path` is an adapter on its own: in PEFT's format, and no part of a run of ours."""
+    return (path / ADAPTER_CONFIG).is_file() and not RunFolder(path.absolute().parent).plan.is_file()
+
+
+def _talker(
+    source: BaseSource,
+    name: str,
+    dtype: Dtype | None = None,
+    quantization: Quantization = "none",
+    threads: int | None = None,
+    run: RunFolder | None = None,
+) -> Talker:
+    import torch
+
+    cpus = machine.usable_cpus()
+    torch.set_num_threads(min(threads or cpus, cpus))
+    renderer = load_renderer(source.folder, tokenizer_file(source.folder))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Talker(load_network(source, _dtype(dtype, device), device, quantization), renderer, name, run)
+
+
+def _dtype(planned: Dtype | None, device: str) -> Dtype:
+    """The plan's number format, but for one that this machine could use only many times slower (EVIDENCE, trap 3)."""
+    if planned == "float32":
+        return planned
+    if device == "cpu":
+        return machine.cpu_dtype().name
+    import torch
+
+    return planned or ("bfloat16" if torch.cuda.is_bf16_supported() else "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a plan says about the base and how it was held."""
+
+    name: str
+    public_id: str
+    is_builtin: bool
+    dtype: Dtype
+    quantization: Quantization
+    threads: int
+
+    @property
+    def name_to_find(self) -> str:
+        """What finds the base again: a hub id or a full path, or the name as it was typed where that is gone."""
+        if self.is_builtin:
+            return BUILTIN
+        return self.name if not is_cached(self.public_id) and is_cached(self.name) else self.public_id
+
+
+def _read_plan(run: RunFolder) -> _Planned:
+    try:
+        plan = json.loads(run.plan.read_text(encoding="utf-8"))
+        source = plan["source"]
+        return _Planned(
+            source["name"],
+            source["public_id"],
+            source["is_builtin"],
+            plan["dtype"],
+            plan["quantization"],
+            plan["threads"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError("chat.plan_unreadable", file=run.plan) from error
+
+
+def _read_adapter_config(folder: Path) -> dict[str, Any]:
+    """PEFT's config of the adapter in `folder`, after a look at its weights: PEFT itself would ask the hub for them."""
+    from safetensors import SafetensorError, safe_open
+
+    if not folder.exists():
+        raise RunError("chat.no_adapter_saved" if folder.name == "adapter" else "run.missing", folder=folder)
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise RunError("run.not_ours", folder=folder)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise RunError("chat.no_adapter_weights", folder=folder)
+    try:
+        config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        if config["peft_type"] != "LORA" or not config["base_model_name_or_path"]:
+            raise ValueError("not a LoRA adapter with a named base")
+        with safe_open(str(folder / ADAPTER_WEIGHTS), "pt"):
+            pass
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise RunError("chat.adapter_damaged", folder=folder, reason=error) from error
+    return config
+
+
+def _check_same_base(source: BaseSource, public_id: str, folder: Path) -> None:
+    """Public names must agree. A local folder may have moved, so only the weights' shapes speak for it."""
+    local = Path(source.public_id).is_absolute() or Path(public_id).is_absolute()
+    if not local and source.public_id != public_id:
+        raise RunError("run.adapter_does_not_fit", folder=folder, model=source.name)
