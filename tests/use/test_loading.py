@@ -1,4 +1,4 @@
-"""Loading what one talks to: a run, its adapter, a bare adapter folder, a base; all real code on a model of two layers."""
+"""Loading what one talks to: a run, its adapter, a bare adapter folder, a base; on a model of two layers."""
 
 import json
 import shutil
@@ -9,9 +9,9 @@ import torch
 from tests.tiny import CHATML, PEFT_TALKS, teach, tiny_network, tiny_tokenizer
 from znatok.errors import ModelError, RunError
 from znatok.model.network import Adapter
-from znatok.model.source import find_base
-from znatok.run_folder import RunFolder, write_json
-from znatok.use.loading import is_adapter_folder, load_adapter_folder, load_base, load_run
+from znatok.model.source import BaseSource, find_base
+from znatok.run_folder import RunFolder, write_json, write_lines
+from znatok.use.loading import _check_same_base, is_adapter_folder, load_adapter_folder, load_base, load_run
 
 pytestmark = PEFT_TALKS
 
@@ -19,9 +19,9 @@ QUESTION = "Что такое резистор?"
 LEARNED = "Резистор — это деталь."
 
 
-def save_base(folder, seed=0, **config):
+def save_base(folder):
     """A tiny model as a folder in transformers' format."""
-    network, _ = tiny_network(seed)
+    network, _ = tiny_network()
     network._base.save_pretrained(folder)
     tokens = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "chat_template": CHATML}
     write_json(folder / "tokenizer_config.json", tokens)
@@ -31,8 +31,14 @@ def save_base(folder, seed=0, **config):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A base, and a run that learned one row on it."""
+    """A folder with a base, and a run that learned one row on it."""
     home = tmp_path_factory.mktemp("home")
+    save_run(home)
+    return home
+
+
+def save_run(home):
+    """A run in `home` that learned one row, and the base beside it."""
     source = find_base(str(save_base(home / "base")))
     network, renderer = tiny_network()
     network.source = source
@@ -44,7 +50,8 @@ def home(tmp_path_factory):
     recorded = {"name": source.name, "public_id": source.public_id, "revision": None, "is_builtin": False}
     plan = {"source": recorded, "device": "cpu", "dtype": "float32", "quantization": "none", "threads": 1}
     write_json(run.plan, plan)
-    return home
+    write_lines(run.rows, [{"row": 1, "question": QUESTION, "answer": LEARNED, "use": "trained"}])
+    return run
 
 
 @pytest.fixture
@@ -127,15 +134,11 @@ def test_an_adapter_for_a_base_of_another_width_does_not_fit(home, run, tmp_path
     assert key_of(load_run, run, base=str(other)) == "run.adapter_does_not_fit"
 
 
-def test_an_adapter_for_another_public_base_is_refused_before_any_weights_are_read(home, run):
-    plan = json.loads(run.plan.read_text(encoding="utf-8"))
-    change(run.plan, source=plan["source"] | {"public_id": "someone/other"})
-    from znatok.model.source import BaseSource
-    from znatok.use.loading import _check_same_base
-
+def test_public_bases_are_told_apart_by_name_and_local_ones_by_their_weights(home):
     hub = BaseSource("tiny", home / "base", "znatok/tiny", "0", False)
-    assert key_of(_check_same_base, hub, "someone/other", run.path) == "run.adapter_does_not_fit"
-    _check_same_base(hub, "znatok/tiny", run.path)
+    assert key_of(_check_same_base, hub, "someone/other", home) == "run.adapter_does_not_fit"
+    _check_same_base(hub, "znatok/tiny", home)
+    _check_same_base(hub, str(home / "base"), home)
 
 
 def test_a_run_that_was_stopped_before_it_saved_is_explained(run):

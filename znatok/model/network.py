@@ -1,7 +1,8 @@
 """The base model with its adapter: the seam behind which transformers and PEFT stand."""
 
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,11 +77,11 @@ class Network:
             target_modules=list(adapter.target_modules),
             bias=adapter.bias,
             task_type="CAUSAL_LM",
-            base_model_name_or_path=self.source.public_id,
             revision=self.source.revision,
         )
-        self._model = get_peft_model(self._base, config, autocast_adapter_dtype=False)
-        # get_peft_model names the folder that the weights came from; elsewhere only the public name is of use.
+        with _quiet():
+            self._model = get_peft_model(self._base, config, autocast_adapter_dtype=False)
+        # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
         self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
 
     def load_adapter(self, folder: Path) -> None:
@@ -91,7 +92,8 @@ class Network:
         from peft import PeftModel
 
         try:
-            self._model = PeftModel.from_pretrained(self._base, str(folder), autocast_adapter_dtype=False)
+            with _quiet():
+                self._model = PeftModel.from_pretrained(self._base, str(folder), autocast_adapter_dtype=False)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
         self.use()
@@ -225,7 +227,7 @@ def load_network(
     source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
 ) -> Network:
     """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout."""
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
     from transformers.utils import logging
 
     torch.manual_seed(seed)
@@ -245,10 +247,20 @@ def load_network(
         attn_implementation="sdpa",
         local_files_only=True,
     )
+    # What the base's makers set for sampling (a penalty for repetition, say) would seep into greedy decoding.
+    model.generation_config = GenerationConfig()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     model.eval()
     return Network(model, source, quantization)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PEFT's and transformers' talk to each other about deprecated names, which says nothing to a user."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        yield
 
 
 def _greedy(limit: int, stop_id: int) -> Any:

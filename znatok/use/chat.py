@@ -55,16 +55,21 @@ def answer(
 
     Raises ZnatokError where question and history leave no room for an answer in the model's context.
     """
-    network, renderer = talker.network, talker.renderer
     prompt = _prompt(talker, question, history)
-    room = network.context_length - len(prompt)
+    room = talker.network.context_length - len(prompt)
     if room < LEAST_ANSWER_TOKENS:
-        raise ZnatokError("chat.too_long", tokens=len(prompt), limit=network.context_length - LEAST_ANSWER_TOKENS)
+        limit = talker.network.context_length - LEAST_ANSWER_TOKENS
+        raise ZnatokError("chat.too_long", tokens=len(prompt), limit=limit)
+    return _pieces(talker, prompt, min(ANSWER_TOKENS, room), use_adapter)
+
+
+def _pieces(talker: Talker, prompt: Sequence[int], limit: int, use_adapter: bool) -> Generator[str, None, Ending]:
+    network, renderer = talker.network, talker.renderer
     ids: list[int] = []
     shown = ""
     ended: Ending = "limit"
     with nullcontext() if use_adapter else network.base_alone():
-        for id in network.stream(prompt, min(ANSWER_TOKENS, room), renderer.stop_id):
+        for id in network.stream(prompt, limit, renderer.stop_id):
             if id == renderer.stop_id:
                 ended = "end_of_turn"
                 break
