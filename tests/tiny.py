@@ -91,12 +91,10 @@ def tiny_network(seed: int = 0) -> tuple[Network, Renderer]:
 def teach(network: Network, rows: Sequence[Rendered], steps: int, learning_rate: float = 0.01) -> None:
     """Trains the network's adapter on all `rows` at once; ten steps are enough for three short rows."""
     batch = make_batch(rows)
-    optimizer = torch.optim.AdamW(network.masters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(network.weights(), lr=learning_rate)
     network.train()
     for _ in range(steps):
         (network.score(batch).loss / len(batch.target_N)).backward()
-        network.gradients_to_masters()
         optimizer.step()
         optimizer.zero_grad()
-        network.masters_to_weights()
     network.use()

@@ -22,14 +22,16 @@ class _AnswerLoss(torch.autograd.Function):
         for start in range(0, len(target_N), CHUNK):
             part = slice(start, start + CHUNK)
             logits = F.linear(hidden_NH[part], head_VH).float()
-            target = target_N[part, None]
-            correct_N[part] = logits.argmax(-1) == target_N[part]
-            normaliser = logits.logsumexp(-1, keepdim=True)
-            loss_N[part] = (normaliser - logits.gather(1, target)).squeeze(1)
+            target = target_N[part]
+            expected = logits.gather(1, target[:, None]).squeeze(1)
+            highest, winner = logits.max(-1, keepdim=True)
+            correct_N[part] = winner.squeeze(1) == target
+            # Softmax in place, never divided: the sum's reciprocal scales the narrow (N, H) product instead.
+            total = logits.sub_(highest).exp_().sum(-1)
+            loss_N[part] = total.log() + highest.squeeze(1) - expected
             if gradient_NH is not None:
-                logits.sub_(normaliser).exp_()
-                logits.scatter_add_(1, target, logits.new_full(target.shape, -1.0))
-                gradient_NH[part] = logits.to(head_VH.dtype) @ head_VH
+                pull = (logits.to(head_VH.dtype) @ head_VH).div_(total[:, None])
+                gradient_NH[part] = pull - head_VH[target]
         ctx.save_for_backward(gradient_NH)
         ctx.mark_non_differentiable(correct_N)
         return loss_N.sum(), correct_N

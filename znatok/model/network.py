@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch
 from znatok.errors import RunError
+from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
 
@@ -48,7 +49,6 @@ class Network:
         self.quantization = quantization
         self._model: Any = model
         self._base: Any = model
-        self._masters: list[Tensor] = []
 
     @property
     def device(self) -> torch.device:
@@ -57,7 +57,7 @@ class Network:
     @property
     def needs_loss_scaling(self) -> bool:
         """Whether gradients would vanish without a scaled loss: in float16 they do."""
-        return bool(next(self._model.parameters()).dtype == torch.float16)
+        return bool(self._base.dtype == torch.float16)
 
     @property
     def context_length(self) -> int:
@@ -80,7 +80,8 @@ class Network:
             revision=self.source.revision,
         )
         with _quiet():
-            self._model = get_peft_model(self._base, config, autocast_adapter_dtype=False)
+            self._model = get_peft_model(self._base, config)
+        hasten_lora(self._model)
         # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
         self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
 
@@ -90,16 +91,22 @@ class Network:
         Raises RunError where the adapter does not fit this base.
         """
         from peft import PeftModel
+        from safetensors import safe_open
 
         try:
             with _quiet():
-                self._model = PeftModel.from_pretrained(self._base, str(folder), autocast_adapter_dtype=False)
+                self._model = PeftModel.from_pretrained(self._base, str(folder))
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
+        with safe_open(str(folder / "adapter_model.safetensors"), "pt") as saved:
+            # PEFT takes an adapter of another depth without a word.
+            if set(saved.keys()) != {_saved_name(name) for name, _ in self._adapter_parameters()}:
+                raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name)
+        hasten_lora(self._model)
         self.use()
 
     def save_adapter(self, folder: Path) -> None:
-        """Writes the adapter in PEFT's format, in full precision."""
+        """Writes the adapter in PEFT's format."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,8 +114,8 @@ class Network:
         self._model.peft_config["default"].save_pretrained(str(folder))
         self._model.peft_config["default"].inference_mode = False
         tensors = {
-            name.replace(".default.", "."): master.detach().to("cpu", torch.float32).contiguous()
-            for (name, _), master in zip(self._adapter_parameters(), self.masters(), strict=True)
+            _saved_name(name): value.detach().to("cpu", torch.float32).contiguous()
+            for name, value in self._adapter_parameters()
         }
         save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
 
@@ -118,9 +125,8 @@ class Network:
         from safetensors.torch import load_file
 
         saved = load_file(str(folder / "adapter_model.safetensors"))
-        for (name, _), master in zip(self._adapter_parameters(), self.masters(), strict=True):
-            master.copy_(saved[name.replace(".default.", ".")])
-        self.masters_to_weights()
+        for name, value in self._adapter_parameters():
+            value.copy_(saved[_saved_name(name)])
 
     def base_alone(self) -> AbstractContextManager[Any]:
         """A block in which the adapter is off."""
@@ -135,28 +141,9 @@ class Network:
 
     # ---- training ----------------------------------------------------------------------------------------------
 
-    def masters(self) -> list[Tensor]:
-        """The adapter's weights in float32: what the optimizer steps on. One thing with the weights where those are float32."""
-        if not self._masters:
-            self._masters = [
-                value if value.dtype == torch.float32 else value.detach().float().requires_grad_()
-                for _, value in self._adapter_parameters()
-            ]
-        return self._masters
-
-    def gradients_to_masters(self) -> None:
-        """After backward: moves the gradients of lower-precision weights to their masters."""
-        for (_, value), master in zip(self._adapter_parameters(), self.masters(), strict=True):
-            if master is not value:
-                master.grad = value.grad.float() if value.grad is not None else None
-                value.grad = None
-
-    @torch.no_grad()
-    def masters_to_weights(self) -> None:
-        """After the optimizer's step: rounds the masters into the lower-precision weights."""
-        for (_, value), master in zip(self._adapter_parameters(), self.masters(), strict=True):
-            if master is not value:
-                value.copy_(master)
+    def weights(self) -> list[nn.Parameter]:
+        """The adapter's weights, always in float32: what the optimizer steps on."""
+        return [value for _, value in self._adapter_parameters()]
 
     def train(self) -> None:
         """Dropout on."""
@@ -253,6 +240,11 @@ def load_network(
         parameter.requires_grad_(False)
     model.eval()
     return Network(model, source, quantization)
+
+
+def _saved_name(parameter: str) -> str:
+    """The name under which PEFT saves a parameter of its only adapter."""
+    return parameter.replace(".default.", ".")
 
 
 @contextmanager

@@ -10,14 +10,14 @@ Optim = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"]
 
 
 def make_optimizer(
-    masters: Sequence[Tensor], optim: Optim, learning_rate: float, beta2: float, weight_decay: float
+    weights: Sequence[Tensor], optim: Optim, learning_rate: float, beta2: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """AdamW over the adapter's master weights. Pages only exist on a GPU; on a CPU the plain 8-bit form is used."""
+    """AdamW over the adapter's weights. Pages only exist on a GPU; on a CPU the plain 8-bit form is used."""
     options = {"lr": learning_rate, "betas": (0.9, beta2), "weight_decay": weight_decay}
     if optim == "adamw_torch":
-        return torch.optim.AdamW(masters, fused=True, **options)  # type: ignore[arg-type]
+        return torch.optim.AdamW(weights, fused=True, **options)  # type: ignore[arg-type]
     import bitsandbytes
 
-    if optim == "paged_adamw_8bit" and masters[0].is_cuda:
-        return bitsandbytes.optim.PagedAdamW8bit(masters, **options)  # type: ignore[no-any-return]
-    return bitsandbytes.optim.AdamW8bit(masters, **options)  # type: ignore[no-any-return]
+    if optim == "paged_adamw_8bit" and weights[0].is_cuda:
+        return bitsandbytes.optim.PagedAdamW8bit(weights, **options)  # type: ignore[no-any-return]
+    return bitsandbytes.optim.AdamW8bit(weights, **options)  # type: ignore[no-any-return]

@@ -29,8 +29,8 @@ class Updater:
         self, network: Network, *, optim: Optim, beta2: float, weight_decay: float, max_grad_norm: float
     ) -> None:
         self._network = network
-        self._masters = network.masters()
-        self._optimizer = make_optimizer(self._masters, optim, 0.0, beta2, weight_decay)
+        self._weights = network.weights()
+        self._optimizer = make_optimizer(self._weights, optim, 0.0, beta2, weight_decay)
         self._max_grad_norm = max_grad_norm
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
 
@@ -46,16 +46,14 @@ class Updater:
             self._scaler.scale(score.loss / trained).backward()  # type: ignore[no-untyped-call]
             loss += float(score.loss.detach()) / trained
             exact += rows_right(batch, score.correct_N)
-        self._network.gradients_to_masters()
         self._scaler.unscale_(self._optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._masters, self._max_grad_norm))
+        norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
         is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
         if is_finite:
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate
             self._scaler.step(self._optimizer)
             self._scaler.update()
-            self._network.masters_to_weights()
         self._optimizer.zero_grad(set_to_none=True)
         return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
 
