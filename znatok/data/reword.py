@@ -1,6 +1,7 @@
 """The same question in many wordings, by rules that know no template of any table.
 
-Training uses the family of `Reworder.reword`: words dropped, shuffled, endings changed, slips of a finger, openings.
+Training uses the family of `Reworder.reword`: words dropped, shuffled, endings changed, slips of a finger, openings,
+asides.
 The exam's set `reworded` uses `heldout_wording`: whole frames around the question, none of which is ever trained.
 """
 
@@ -17,9 +18,31 @@ _TOGETHER = re.compile(rf"{_ITEM}(?:\s+{_SIGNS}\s+{_ITEM})*")
 """A word; or what says something else when it is torn apart: a number with its unit, a formula written with spaces."""
 _BRACKET = re.compile(r"\s+\(([^()]*)\)(?!\w)")
 
-_OPENINGS = {
-    "ru": ("Привет! ", "Скажи, ", "Скажите, ", "Слушай, ", "А ", "Ответь: ", "Вопрос: ", "Ну ", "Интересно, "),
-    "en": ("Hi! ", "Say, ", "Tell me, ", "So ", "Well, ", "Answer: ", "Question: ", "Hey, ", "I wonder, "),
+_GREETINGS = {
+    "ru": ("Привет!", "Здравствуйте!", "Добрый день.", "Слушай,", "Ребята,", "Так,", "Ну", "А", "Эй,", "Извините,"),
+    "en": ("Hi!", "Hello.", "Good day.", "Listen,", "Hey,", "So", "Well,", "And", "Folks,", "Excuse me,"),
+}
+_REQUESTS = {
+    "ru": (
+        "скажи,",
+        "скажите,",
+        "ответь:",
+        "напомни,",
+        "расскажи,",
+        "вопрос:",
+        "интересно,",
+        "хочу знать,",
+        "вот что:",
+    ),
+    "en": ("say,", "tell me,", "answer:", "remind me,", "question:", "I wonder,", "I want to know,", "here it is:"),
+}
+_CHATTER = {
+    "ru": "сегодня вчера завтра очень снова потом дома здесь работа книга время человек город дорога дело день год "
+    "вечер место окно стол мама сосед спасибо надо можно знаю забыл читал думаю видел хотел купил нашёл долго быстро много "
+    "опять уже ещё наверное всегда мой этот один первый новый старый большой хороший срочно вроде",
+    "en": "today yesterday tomorrow very again then home here work book time man town road thing day year evening "
+    "place window table mother neighbour thanks need can know forgot read think saw wanted bought found long fast much once "
+    "already still perhaps always my this one first new old big good urgent maybe",
 }
 _ENDINGS = {
     "ru": "а у ы е и о ом ем ой ов ам ами ах ый ая ое ого ому ую ет ит ут ть л ла",
@@ -57,6 +80,9 @@ def heldout_wording(question: str, number: int) -> str:
     return frames[number % len(frames)].format(Q=question, q=_lower_first(question))
 
 
+_CHANGES = ("drop", "shuffle", "ending", "slip", "opening", "aside", "bare")
+
+
 class Reworder:
     """Makes training wordings for the questions of one table; it knows which words tell them apart."""
 
@@ -72,7 +98,7 @@ class Reworder:
         question = " ".join(question.split())
         fixed = _fixed_words(question)
         question = self._bracket(question, rng)
-        changes = rng.sample(("drop", "shuffle", "ending", "slip", "opening", "bare"), rng.choice((1, 2, 2, 3)))
+        changes = rng.sample(_CHANGES, rng.choice((1, 2, 2, 3)))
         if "drop" in changes:
             question = self._drop(question, fixed, rng)
         if "shuffle" in changes:
@@ -84,7 +110,9 @@ class Reworder:
         if "bare" in changes or rng.random() < 0.2:
             question = _lowered(question.rstrip("?.! "), fixed) or question
         if "opening" in changes:
-            question = rng.choice(_OPENINGS[language]) + _lower_first(question)
+            question = _opened(question, language, rng)
+        if "aside" in changes:
+            question = _with_aside(question, language, rng)
         return question
 
     def _bracket(self, question: str, rng: random.Random) -> str:
@@ -132,6 +160,20 @@ class Reworder:
             letters = _longest(words[i])
             words[i] = words[i].replace(letters, change(letters), 1)
         return " ".join(words)
+
+
+def _opened(question: str, language: str, rng: random.Random) -> str:
+    """Behind a greeting, a request, or both."""
+    greeting, request = rng.choice(_GREETINGS[language]), rng.choice(_REQUESTS[language])
+    opening = rng.choice((greeting, request[:1].upper() + request[1:], f"{greeting} {request}"))
+    return f"{opening} {_lower_first(question)}"
+
+
+def _with_aside(question: str, language: str, rng: random.Random) -> str:
+    """Beside a few everyday words that have nothing to do with it: what surrounds a question must not matter."""
+    aside = " ".join(rng.choices(_CHATTER[language].split(), k=rng.randint(2, 5)))
+    aside = aside[:1].upper() + aside[1:] + rng.choice((".", "", "!", ","))
+    return f"{aside} {question}" if rng.random() < 0.5 else f"{question} {aside}"
 
 
 def _core(word: str) -> str:
