@@ -37,12 +37,14 @@ _REQUESTS = {
     "en": ("say,", "tell me,", "answer:", "remind me,", "question:", "I wonder,", "I want to know,", "here it is:"),
 }
 _CHATTER = {
-    "ru": "сегодня вчера завтра очень снова потом дома здесь работа книга время человек город дорога дело день год "
-    "вечер место окно стол мама сосед спасибо надо можно знаю забыл читал думаю видел хотел купил нашёл долго быстро много "
-    "опять уже ещё наверное всегда мой этот один первый новый старый большой хороший срочно вроде",
-    "en": "today yesterday tomorrow very again then home here work book time man town road thing day year evening "
-    "place window table mother neighbour thanks need can know forgot read think saw wanted bought found long fast much once "
-    "already still perhaps always my this one first new old big good urgent maybe",
+    "ru": "сегодня вчера завтра очень снова потом дома здесь работа книга время человек город дорога дело день "
+    "год вечер место окно стол мама сосед спасибо надо можно знаю забыл читал думаю видел хотел купил "
+    "нашёл долго быстро много опять уже ещё наверное всегда мой этот один первый новый старый большой "
+    "хороший срочно вроде",
+    "en": "today yesterday tomorrow very again then home here work book time man town road thing day year "
+    "evening place window table mother neighbour thanks need can know forgot read think saw wanted bought "
+    "found long fast much once already still perhaps always my this one first new old big good urgent "
+    "maybe",
 }
 _ENDINGS = {
     "ru": "а у ы е и о ом ем ой ов ам ами ах ый ая ое ого ому ую ет ит ут ть л ла",
