@@ -1,4 +1,4 @@
-"""The original command: `python train.py --csv_file dataset.csv [--num_rows N] [--output_dir D]` and every `train` setting."""
+"""The original command: `python train.py --csv_file F [--num_rows N] [--output_dir D]`; takes every `train` setting."""
 
 import sys
 

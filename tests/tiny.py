@@ -1,5 +1,6 @@
 """A two-layer chat model made in memory, with a tokenizer of its own: what most tests train."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -98,3 +99,14 @@ def teach(network: Network, rows: Sequence[Rendered], steps: int, learning_rate:
         optimizer.step()
         optimizer.zero_grad()
     network.use()
+
+
+def tiny_folder(path: Path) -> Path:
+    """The tiny model as a folder that `--model` takes: weights, config, tokenizer, chat template."""
+    network, _ = tiny_network()
+    network._base.save_pretrained(path)
+    (path / "tokenizer.json").write_text(tiny_tokenizer(), encoding="utf-8")
+    names = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "tokenizer_class": "PreTrainedTokenizerFast"}
+    (path / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
+    (path / "chat_template.jinja").write_text(CHATML, encoding="utf-8")
+    return path

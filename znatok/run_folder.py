@@ -1,4 +1,4 @@
-"""A run on disk: the names of its files, and how they are found and written. The only interface between training and use."""
+"""A run on disk: its files' names, how they are found and written. The only interface between training and use."""
 
 import json
 import os

@@ -35,5 +35,5 @@ def check(
     if options.json:
         facts = {name: getattr(table, name) for name in ("encoding", "delimiter", "question_column", "answer_column")}
         problems = [dataclasses.asdict(problem) for problem in table.problems]
-        print(json.dumps({"rows": len(table.rows), **facts, "problems": problems}, ensure_ascii=False))  # noqa: T201
+        print(json.dumps({"rows": len(table.rows), **facts, "problems": problems}, ensure_ascii=False))
     return 1 if any(problem.severity == "error" for problem in table.problems) or len(table.rows) < 2 else 0

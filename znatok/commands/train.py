@@ -55,7 +55,7 @@ def train(
         signal.signal(signal.SIGINT, previous)
     draw(planned.run, planned.plan.validation.name)
     if options.json:
-        print(json.dumps(summary, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(summary, ensure_ascii=False))
     return _EXIT_CODES.get(summary["stopped_because"], 0)
 
 

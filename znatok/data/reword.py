@@ -41,9 +41,9 @@ _CHATTER = {
     "год вечер место окно стол мама сосед спасибо надо можно знаю забыл читал думаю видел хотел купил "
     "нашёл долго быстро много опять уже ещё наверное всегда мой этот один первый новый старый большой "
     "хороший срочно вроде",
-    "en": "today yesterday tomorrow very again then home here work book time man town road thing day year "
+    "en": "today yesterday tomorrow very again then home here book time man town road thing day year "
     "evening place window table mother neighbour thanks need can know forgot read think saw wanted bought "
-    "found long fast much once already still perhaps always my this one first new old big good urgent "
+    "found long fast much once already still perhaps always my one first new old big good urgent "
     "maybe",
 }
 _ENDINGS = {

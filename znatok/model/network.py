@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch
 from znatok.errors import RunError
+from znatok.model.decode import can_decode, decode
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
@@ -178,36 +179,45 @@ class Network:
 
     # ---- decoding ----------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def generate(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int) -> list[list[int]]:
         """Greedy continuations of a batch of prompts, new ids only, each up to its own limit or its end of turn."""
+        if not can_decode(self._base):
+            return self._generate_by_transformers(prompts, limits, stop_id)
+        answers: list[list[int]] = [[] for _ in prompts]
+        for rows, tokens in decode(self._base, prompts, limits, stop_id):
+            for row, token in zip(rows, tokens, strict=True):
+                answers[row].append(token)
+        return answers
+
+    def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
+        """New ids of a greedy continuation, one by one, the end-of-turn id included."""
+        if not can_decode(self._base):
+            yield from self._generate_by_transformers([prompt], [limit], stop_id)[0]
+            return
+        for _, tokens in decode(self._base, [prompt], [limit], stop_id):
+            yield tokens[0]
+
+    @torch.no_grad()
+    def _generate_by_transformers(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
+    ) -> list[list[int]]:
+        """The same through transformers, for every architecture that `decode` does not know."""
+        from transformers import GenerationConfig
+
         width = max(map(len, prompts))
         ids = torch.full((len(prompts), width), stop_id)
         mask = torch.zeros_like(ids)
         for number, prompt in enumerate(prompts):
             ids[number, width - len(prompt) :] = torch.tensor(prompt)
             mask[number, width - len(prompt) :] = 1
+        greedy = GenerationConfig(
+            max_new_tokens=max(limits), do_sample=False, eos_token_id=stop_id, pad_token_id=stop_id
+        )
         out = self._model.generate(
-            input_ids=ids.to(self.device),
-            attention_mask=mask.to(self.device),
-            generation_config=_greedy(max(limits), stop_id),
+            input_ids=ids.to(self.device), attention_mask=mask.to(self.device), generation_config=greedy
         )
         answers = out[:, width:].tolist()
         return [_until(answer[:limit], stop_id) for answer, limit in zip(answers, limits, strict=True)]
-
-    @torch.no_grad()
-    def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
-        """New ids of a greedy continuation, one by one, the end-of-turn id included."""
-        cache = None
-        ids = torch.tensor([list(prompt)], device=self.device)
-        for _ in range(limit):
-            out = self._base.model(input_ids=ids, past_key_values=cache, use_cache=True)
-            cache = out.past_key_values
-            token = int(self._base.lm_head(out.last_hidden_state[:, -1]).argmax(-1))
-            yield token
-            if token == stop_id:
-                return
-            ids = torch.tensor([[token]], device=self.device)
 
 
 def load_network(
@@ -253,12 +263,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         yield
-
-
-def _greedy(limit: int, stop_id: int) -> Any:
-    from transformers import GenerationConfig
-
-    return GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=stop_id, pad_token_id=stop_id)
 
 
 def _until(ids: list[int], stop_id: int) -> list[int]:

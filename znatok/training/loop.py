@@ -9,7 +9,8 @@ Leaving the loop stops training; the adapter as it is then is saved.
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -248,17 +249,13 @@ def _write_beginning(folder: RunFolder, settings: Settings, table: Table, plan: 
 
 def _logged(folder: RunFolder, event: Event) -> Event:
     """Writes the event to the run's metrics; a full disk there never stops training."""
-    try:
+    with suppress(OSError):
         append_line(folder.metrics, record_of(event))
-    except OSError:
-        pass
     return event
 
 
 def record_of(event: Event) -> dict[str, Any]:
     """The event as a line of `metrics.jsonl`."""
-    from dataclasses import asdict
-
     return {"event": type(event).__name__.lower(), **asdict(event)}
 
 

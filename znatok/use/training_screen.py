@@ -1,7 +1,6 @@
 """Watching it learn: the events of training as lines on the screen."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console

@@ -1,0 +1,215 @@
+import json
+from pathlib import Path
+from threading import Event as Flag
+
+import pytest
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from tests.tiny import PEFT_TALKS, tiny_folder
+from znatok.data.batch import make_batch
+from znatok.data.render import load_renderer
+from znatok.errors import RunError, TableError
+from znatok.run_folder import RunFolder, read_lines
+from znatok.settings import make_settings
+from znatok.training.events import Finished, Planned, Sampled, Stepped, Stopped, TrainingEnded, Validated
+from znatok.training.loop import train
+
+pytestmark = [*PEFT_TALKS, pytest.mark.filterwarnings("ignore:.*torch_dtype.*:FutureWarning")]
+
+TABLE = """вопрос;ответ
+Что такое резистор?;Резистор — это деталь, она ограничивает ток.
+Зачем нужен конденсатор?;Конденсатор запасает заряд, сглаживает напряжение.
+Чему равен ток при 12 В и 6 Ом?;Ток равен 2 А.
+"""
+LEARNS = {
+    "learning_rate": 0.02,
+    "num_train_epochs": 60.0,
+    "per_device_train_batch_size": 3,
+    "rewording": 0.2,
+    "warmup_steps": 3,
+    "r": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(tiny_folder(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "детали.csv"
+    path.write_text(TABLE, encoding="cp1251")
+    return path
+
+
+def trained(table, model, run, stop=None, **asked):
+    return list(train(table, make_settings({"model": model} | LEARNS | asked), run, stop))
+
+
+def test_three_rows_are_learned_by_heart_and_the_model_stops_by_itself(table, model, tmp_path):
+    events = trained(table, model, tmp_path / "run")
+    summary = events[-1].summary
+    after = summary["exam"]["trained"]["after"]
+    assert after["exact"] == after["passed"] == after["stopped"] == 1.0
+    assert summary["exam"]["trained"]["before"]["exact"] == 0.0
+    assert summary["stopped_because"] in ("known", "planned_end")
+    rows = {answer["question"]: answer["after"] for answer in events[-1].answers if answer["set"] == "trained"}
+    assert rows["Чему равен ток при 12 В и 6 Ом?"] == "Ток равен 2 А."
+
+
+def test_the_summary_holds_what_scripts_rely_on(table, model, tmp_path):
+    summary = trained(table, model, tmp_path / "run", num_train_epochs=2.0)[-1].summary
+    assert set(summary) >= set(
+        ["run", "model", "preset", "steps", "tokens", "tokens_per_second", "train_seconds", "total_seconds", "peak_memory_bytes", "stopped_because", "exam"]
+    )
+    assert summary["steps"] == 2
+    assert json.dumps(summary)
+
+
+def test_the_run_folder_holds_everything_and_accounts_for_every_row(table, model, tmp_path):
+    table.write_text(TABLE + "Что такое резистор?;Резистор — это деталь, она ограничивает ток.\n", encoding="utf-8")
+    trained(table, model, tmp_path / "run", num_train_epochs=4.0)
+    run = RunFolder(tmp_path / "run")
+    for path in (run.settings, run.plan, run.rows, run.metrics, run.exam, run.answers):
+        assert path.stat().st_size > 0, path
+    rows = list(read_lines(run.rows))
+    assert [(row["row"], row["use"]) for row in rows] == [
+        (1, "trained"),
+        (2, "trained"),
+        (3, "trained"),
+        (4, "duplicate"),
+    ]
+    assert json.loads(run.plan.read_text(encoding="utf-8"))["template"]["end_of_turn"] == "<|im_end|>"
+    config = json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["r"] == 8
+    assert config["base_model_name_or_path"] == model
+
+
+def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model, tmp_path):
+    from znatok.use.loading import load_run
+
+    trained(table, model, tmp_path / "run", num_train_epochs=8.0)
+    talker = load_run(RunFolder(tmp_path / "run"))
+    rendered = talker.renderer.conversation("Что такое резистор?", "Резистор — это деталь, она ограничивает ток.")
+    elsewhere = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), tmp_path / "run" / "adapter")
+    import torch
+
+    ids = torch.tensor([rendered.ids])
+    ours = talker.network.score(make_batch([rendered])).loss.item()
+    logits = elsewhere(input_ids=ids).logits[0, rendered.answer_start - 1 : -1]
+    theirs = torch.nn.functional.cross_entropy(logits, ids[0, rendered.answer_start :], reduction="sum").item()
+    assert ours == pytest.approx(theirs, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(table, model, tmp_path):
+    def adapter(name, seed):
+        trained(table, model, tmp_path / name, num_train_epochs=5.0, seed=seed)
+        return (tmp_path / name / "adapter" / "adapter_model.safetensors").read_bytes()
+
+    assert adapter("one", 0) == adapter("two", 0)
+    assert adapter("three", 1) != adapter("one-again", 0)
+
+
+def test_one_watches_it_learn(table, model, tmp_path):
+    events = trained(table, model, tmp_path / "run", num_train_epochs=30.0)
+    sampled = [event for event in events if isinstance(event, Sampled)]
+    assert [event.step for event in sampled[:2]] == [0, 0]
+    assert len(sampled) >= 2 + 10
+    assert len({event.question for event in sampled[2:]}) == 1
+    assert len([event for event in events if isinstance(event, Validated)]) >= 10
+    first = next(place for place, event in enumerate(events) if isinstance(event, Stepped))
+    assert all(
+        isinstance(event, Planned | Sampled | Stepped) is False or place >= 1 for place, event in enumerate(events)
+    )
+    assert any(isinstance(event, Sampled) for event in events[:first])
+    kept = [record for record in read_lines(tmp_path / "run" / "metrics.jsonl") if record["event"] == "sampled"]
+    assert [record["answer"] for record in kept] == [event.answer for event in sampled]
+
+
+def test_a_stop_asked_for_ends_after_the_step_with_the_adapter_saved(table, model, tmp_path):
+    stop = Flag()
+    seen = []
+    for event in train(table, make_settings({"model": model} | LEARNS), tmp_path / "run", stop):
+        seen.append(event)
+        if isinstance(event, Stepped) and event.step == 5:
+            stop.set()
+    ended = next(event for event in seen if isinstance(event, TrainingEnded))
+    assert ended.stopped_because is Stopped.INTERRUPTED
+    assert ended.steps == 5
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").is_file()
+    assert isinstance(seen[-1], Finished)
+    assert seen[-1].summary["exam"] is None
+    assert not RunFolder(tmp_path / "run").is_finished
+
+
+def test_leaving_the_loop_saves_the_adapter(table, model, tmp_path):
+    events = train(table, make_settings({"model": model} | LEARNS), tmp_path / "run")
+    for event in events:
+        if isinstance(event, Stepped) and event.step == 2:
+            break
+    events.close()
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_a_loss_that_is_no_number_ends_training_before_the_update(table, model, tmp_path, monkeypatch):
+    from znatok.training import step as step_module
+
+    monkeypatch.setattr(step_module.math, "isfinite", lambda value: False)
+    ended = [event for event in trained(table, model, tmp_path / "run") if isinstance(event, TrainingEnded)]
+    assert ended[0].stopped_because is Stopped.NOT_FINITE
+
+
+def test_a_folder_that_holds_something_is_never_written_over(table, model, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(RunError):
+        trained(table, model, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_an_answer_longer_than_the_context_is_refused_before_a_run_folder_is_made(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "long.csv"
+    path.write_text("question,answer\nA short one?,Yes.\nA long one?," + "very " * 600 + "\n", encoding="utf-8")
+    with pytest.raises(TableError) as caught:
+        trained(path, model, None)
+    assert caught.value.values["row"] == 2
+    assert not Path("runs").exists()
+
+
+def test_classic_keeps_facts_out_examines_them_and_takes_the_best_adapter(tmp_path, model):
+    path = tmp_path / "ten.csv"
+    rows = [
+        f"Что такое деталь {letter}?,Деталь {letter} — это часть схемы номер {number}."
+        for number, letter in enumerate("абвгдежзик")
+    ]
+    path.write_text("question,answer\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    events = trained(
+        path,
+        model,
+        tmp_path / "run",
+        preset="classic",
+        quantization="none",
+        optim="adamw_torch",
+        lora_dropout=0.05,
+        num_train_epochs=6.0,
+        learning_rate=0.01,
+        r=8,
+    )
+    summary = events[-1].summary
+    assert summary["rows"] == 8
+    assert summary["exam"]["heldout"]["after"]["n"] == 2
+    kept = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    assert len(kept) == 2
+    losses = {event.step: event.loss for event in events if isinstance(event, Validated) and event.step}
+    best = min(losses, key=losses.__getitem__)
+    best_file = tmp_path / "run" / "checkpoints" / f"step-{best:06d}" / "adapter_model.safetensors"
+    assert best_file.read_bytes() == (tmp_path / "run" / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_the_renderer_of_the_folder_is_the_one_of_the_tests(model):
+    folder = Path(model)
+    renderer = load_renderer(folder, folder / "tokenizer.json")
+    assert renderer.template.end_of_turn == "<|im_end|>"

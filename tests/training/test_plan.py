@@ -1,0 +1,103 @@
+import pytest
+
+from tests.tiny import tiny_folder
+from znatok import messages
+from znatok.data.read import read_table
+from znatok.data.render import load_renderer
+from znatok.model.source import find_base
+from znatok.settings import make_settings
+from znatok.training.plan import ENOUGH_EXPOSURES, make_plan
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tiny_folder(tmp_path_factory.mktemp("tiny"))
+    return find_base(str(folder)), load_renderer(folder, folder / "tokenizer.json")
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "many.csv"
+    lines = [f"What is part number {number}?,Part {number} is a thing of its own kind." for number in range(125)]
+    path.write_text("question,answer\n" + "\n".join(lines), encoding="utf-8")
+    return read_table(path)
+
+
+@pytest.fixture(autouse=True)
+def english():
+    messages.set_language("en")
+    yield
+    messages.set_language(None)
+
+
+def plan_of(base, table, **asked):
+    source, renderer = base
+    return make_plan(make_settings({"model": source.name, "dtype": "float32"} | asked), table, source, renderer)
+
+
+def test_learn_takes_every_row_and_leaves_nothing_to_be_decided(base, table):
+    plan = plan_of(base, table)
+    assert len(plan.rows) == 125
+    assert plan.steps == round(plan.exposures * 32)
+    assert plan.adapter.r == 16
+    assert plan.adapter.lora_alpha == 32
+    assert plan.adapter.lora_dropout == 0
+    assert len(plan.adapter.target_modules) == 7
+    assert "auto" not in str(plan.describe())
+
+
+def test_quick_takes_sixteen_rows_spread_over_the_table_and_says_so(base, table):
+    plan = plan_of(base, table, preset="quick")
+    numbers = [row.number for row in plan.rows]
+    assert len(numbers) == 16
+    assert numbers[0] <= 8
+    assert numbers[-1] >= 117
+    assert any(choice.value == "16 / 125" for choice in plan.choices)
+
+
+def test_classic_is_the_original_recipe_to_the_letter(base, table):
+    settings = make_settings({"preset": "classic"})
+    assert settings.quantization == "nf4"
+    assert (settings.r, settings.lora_alpha, settings.lora_dropout, settings.bias) == (16, 32, 0.05, "none")
+    assert settings.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
+    assert (settings.per_device_train_batch_size, settings.gradient_accumulation_steps) == (2, 4)
+    assert (settings.num_train_epochs, settings.learning_rate) == (5, 2e-4)
+    assert (settings.dtype, settings.optim) == ("float16", "paged_adamw_8bit")
+    assert (settings.logging_steps, settings.save_total_limit) == (2, 2)
+    assert (settings.test_size, settings.load_best_model_at_end) == (0.2, True)
+    assert settings.lr_scheduler_type == "linear"
+    plan = plan_of(base, table, preset="classic", dtype="float16")
+    assert (len(plan.rows), len(plan.heldout)) == (100, 25)
+    assert plan.steps == 5 * 100 // 8 or plan.steps == round(5 * 50 / 4)
+    assert not {row.number for row in plan.rows} & {row.number for row in plan.heldout}
+
+
+def test_classic_on_a_cpu_says_that_pages_and_float16_are_for_gpus(base, table):
+    plan = plan_of(base, table, preset="classic", dtype="float16")
+    assert plan.optim == "adamw_8bit"
+    assert plan.dtype in ("float32", "bfloat16")
+    reasons = " ".join(choice.reason for choice in plan.choices)
+    assert "paged optimizer exists on GPUs only" in reasons
+    assert "float16 is several times slower on a CPU" in reasons
+
+
+def test_minutes_take_as_many_rows_as_can_be_learned_in_them(base, table, monkeypatch):
+    from znatok.model import speed
+
+    def rows_at(tokens_per_second, minutes):
+        monkeypatch.setattr(speed, "forecast_tokens_per_second", lambda *_: tokens_per_second)
+        plan = plan_of(base, table, minutes=minutes)
+        assert plan.exposures >= ENOUGH_EXPOSURES
+        assert plan.seconds <= minutes * 60
+        return len(plan.rows)
+
+    assert rows_at(100_000, 5) == 125
+    few, more = rows_at(300, 2), rows_at(300, 4)
+    assert 2 < few < more < 125
+
+
+def test_what_the_user_names_wins_over_the_preset(base, table):
+    plan = plan_of(base, table, preset="quick", per_device_train_batch_size=5, learning_rate=1e-4, r=4)
+    assert plan.batch_size == 5
+    assert plan.learning_rate == 1e-4
+    assert plan.adapter.r == 4
