@@ -64,7 +64,7 @@ class Settings(BaseModel):
     bias: Literal["none"] = "none"
 
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    num_train_epochs: float = Field(20.0, gt=0)
+    num_train_epochs: float = Field(18.0, gt=0)
     per_device_train_batch_size: int = Field(4, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     lr_scheduler_type: Literal["warmup_stable_decay", "linear"] = "warmup_stable_decay"

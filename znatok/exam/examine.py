@@ -18,6 +18,9 @@ from znatok.records import Question, QuestionSet, Rendered
 from znatok.run_folder import RunFolder, write_json, write_lines
 
 Policy = Literal["before", "after"]
+SCORED_TOGETHER = 32
+"""Rows scored in one forward pass; more would only take more memory."""
+
 OF_AN_ANSWER = ("passed", "chrf", "stopped", "echoed", "confused")
 """Measures that need an answer; `exact` needs none."""
 
@@ -127,12 +130,14 @@ def examine(
     answers: Sequence[str],
     *,
     before_sample: int = 40,
-    batch_size: int = 32,
+    batch_size: int = 96,
 ) -> Iterator[ExamProgress | ExamResult]:
     """Examines base and tuned model on `sets`; yields progress between batches and the result last.
 
     `before` is the base alone, `after` has the adapter on and is absent where there is none. `answers` are all answers
     of the table: whether one was taken for another is asked among them. Call after `network.use()`.
+    batch_size: questions answered together; decoding reads all weights for every token, so the more share them, the
+    better.
 
     `exact` is found by one forward pass over question and reference, for every question. An exact question is not
     generated: greedy decoding takes the most probable token each time, so it would give the reference to the letter and
@@ -153,13 +158,13 @@ def examine(
     # The adapter is switched, and gradients are off, inside a batch only: whoever reads this generator may do other
     # things with the model in between, or never come back.
     for policy in policies:
-        for batch in _alike(everything, items, batch_size):
+        for batch in _alike(everything, items, min(SCORED_TOGETHER, batch_size)):
             exact[policy] |= zip(batch, examiner.exact(policy, [items[i] for i in batch]), strict=True)
             known = [i for i in batch if i in wanted[policy] and exact[policy][i]]
             marked[policy] |= {i: examiner.mark(items[i].question, items[i].question.reference) for i in known}
             yield progress()
     for policy in policies:
-        for batch in _alike([i for i in everything if i in wanted[policy] and not exact[policy][i]], items, batch_size):
+        for batch in _alike([i for i in wanted[policy] if not exact[policy][i]], items, batch_size):
             marked[policy] |= zip(batch, examiner.answer(policy, [items[i] for i in batch]), strict=True)
             yield progress()
     yield _result(items, exact, marked)

@@ -29,7 +29,7 @@ POINTS = 12
 """Moments in a run at which a question is answered and held-out wordings are scored."""
 
 VALIDATION_ROWS = 16
-GENERATED_PER_TRAINED = 0.9
+GENERATED_PER_TRAINED = 1.5
 """Tokens generated in the exam in the time of one token trained. Source: docs/log.md."""
 
 
