@@ -6,7 +6,8 @@ from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.model.source import find_base
 from znatok.settings import make_settings
-from znatok.training.plan import ENOUGH_EXPOSURES, make_plan
+from znatok.training.lesson import ENOUGH_EXPOSURES
+from znatok.training.plan import make_plan
 
 
 @pytest.fixture(scope="module")
