@@ -1,0 +1,143 @@
+"""Fills the measured parts of README.md and README.ru.md from two finished runs, and copies the training graph.
+
+    python -m docs.make_readme runs/dataset runs/dataset-2     (a run of `learn`, a run of `classic`)
+
+What stands between `<!-- begin: NAME -->` and `<!-- end -->` is written by this script, never by hand.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from znatok.run_folder import RunFolder, write_text
+from znatok.settings import make_settings
+from znatok.use.chat import answer
+from znatok.use.loading import load_run
+
+ROOT = Path(__file__).parent.parent
+ASKED = ("Что такое резистор?", "что такое оптопара?")
+COMPARED = (
+    "r lora_alpha lora_dropout target_modules bias quantization dtype optim learning_rate lr_scheduler_type warmup_steps "
+    "num_train_epochs per_device_train_batch_size gradient_accumulation_steps rewording logging_steps save_total_limit "
+    "test_size load_best_model_at_end"
+).split()
+WORDS = {
+    "en": {
+        "set": {"trained": "as in the table", "reworded": "in other words (frames never trained)", "heldout": "facts never taught"},
+        "exact": "answer to the letter",
+        "passed": "answer right",
+        "stopped": "stopped by itself",
+        "head": "| questions | measure | base | `classic` | `learn` |",
+        "cost": "| training + exam | minutes, peak memory | | {classic} | {learn} |",
+        "setting": "| setting | `learn` | `classic` |",
+        "by_plan": "by the model's width: {rate:g}",
+        "auto": "chosen for the machine",
+        "of": "of",
+        "gb": "GB",
+        "min": "min",
+    },
+    "ru": {
+        "set": {"trained": "как в таблице", "reworded": "другими словами (таких не было в обучении)", "heldout": "факты, которым не учили"},
+        "exact": "ответ до буквы",
+        "passed": "ответ верен",
+        "stopped": "остановилась сама",
+        "head": "| вопросы | мера | база | `classic` | `learn` |",
+        "cost": "| обучение и экзамен | минуты, память | | {classic} | {learn} |",
+        "setting": "| настройка | `learn` | `classic` |",
+        "by_plan": "по ширине модели: {rate:g}",
+        "auto": "по машине",
+        "of": "из",
+        "gb": "ГБ",
+        "min": "мин",
+    },
+}
+
+
+def main() -> None:
+    learn, classic = (RunFolder(Path(argument)) for argument in sys.argv[1:3])
+    shutil.copy(learn.graph, ROOT / "docs" / "train_graph.png")
+    dialogue = _dialogue(learn)
+    for language, name in (("en", "README.md"), ("ru", "README.ru.md")):
+        path = ROOT / name
+        page = path.read_text(encoding="utf-8")
+        page = _filled(page, "results", _results(learn, classic, WORDS[language]))
+        page = _filled(page, "settings", _settings(learn, WORDS[language]))
+        page = _filled(page, "dialogue", dialogue)
+        write_text(path, page)
+
+
+def _filled(page: str, name: str, text: str) -> str:
+    pattern = rf"(<!-- begin: {name} -->\n).*?(<!-- end -->)"
+    filled, count = re.subn(pattern, lambda found: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"the place {name} is there {count} times")
+    return filled
+
+
+def _exam(run: RunFolder) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.exam.read_text(encoding="utf-8"))
+    return found
+
+
+def _results(learn: RunFolder, classic: RunFolder, words: dict[str, Any]) -> str:
+    exams = {"learn": _exam(learn), "classic": _exam(classic)}
+    lines = [words["head"], "|---|---|---|---|---|"]
+    for name in ("trained", "reworded", "heldout"):
+        for measure in ("exact", "passed", "stopped"):
+            cells = []
+            for preset, policy in (("learn", "before"), ("classic", "after"), ("learn", "after")):
+                scores = exams[preset]["sets"].get(name) or (exams["classic"]["sets"][name] if policy == "before" else None)
+                cells.append(_cell(scores and scores[policy], measure, words))
+            lines.append(f"| {words['set'][name]} | {words[measure]} | {' | '.join(cells)} |")
+    cost = {
+        preset: "{:.0f} {}, {:.1f} {}".format(
+            exam["summary"]["total_seconds"] / 60, words["min"], exam["summary"]["peak_memory_bytes"] / 1e9, words["gb"]
+        )
+        for preset, exam in exams.items()
+    }
+    return "\n".join([*lines, words["cost"].format(**cost)])
+
+
+def _cell(scores: dict[str, Any] | None, measure: str, words: dict[str, Any]) -> str:
+    if scores is None or scores[measure] is None:
+        return "—"
+    n = scores["n"] if measure == "exact" else scores["n_generated"]
+    return f"{scores[measure]:.1%} ({round(scores[measure] * n)} {words['of']} {n})"
+
+
+def _settings(learn: RunFolder, words: dict[str, Any]) -> str:
+    presets = [make_settings({"preset": preset}).model_dump(mode="json") for preset in ("learn", "classic")]
+    plan = json.loads(learn.plan.read_text(encoding="utf-8"))
+    lines = [words["setting"], "|---|---|---|"]
+    for name in COMPARED:
+        cells = [_value(preset[name], plan, words) for preset in presets]
+        lines.append(f"| `{name}` | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def _value(value: Any, plan: dict[str, Any], words: dict[str, Any]) -> str:
+    if value is None:
+        return str(words["by_plan"].format(rate=plan["learning_rate"]))
+    if value == "auto":
+        return str(words["auto"])
+    return ", ".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _dialogue(learn: RunFolder) -> str:
+    """Both questions to the base and to the tuned model, as `chat.py` shows them."""
+    talker = load_run(learn)
+    lines = ["```text"]
+    for use_adapter, command in ((False, "python chat.py"), (True, "python chat.py --use_lora")):
+        lines.append(f"$ {command}")
+        for question in ASKED:
+            said = " ".join("".join(answer(talker, question, [], use_adapter=use_adapter)).split())
+            lines += [f"Вы: {question}", f"Модель: {said[:240]}{'…' if len(said) > 240 else ''}"]
+        lines.append("")
+    return "\n".join([*lines[:-1], "```"])
+
+
+if __name__ == "__main__":
+    main()
