@@ -1,6 +1,6 @@
 """Decoding speed: one fixed cache against transformers' generate, on the questions of a table.
 
-    python -m bench.decoding [--rows 40] [--tokens 120] [--json]
+python -m bench.decoding [--rows 40] [--tokens 120] [--json]
 """
 
 import argparse
@@ -36,9 +36,11 @@ def main() -> None:
             generate = network.generate if way == "ours" else network._generate_by_transformers
             limits = [asked.tokens] * len(rows)
             begun = time.perf_counter()
-            found = generate(rows, limits, renderer.stop_id) if name == "batch" else [
-                generate([row], [asked.tokens], renderer.stop_id)[0] for row in rows
-            ]
+            found = (
+                generate(rows, limits, renderer.stop_id)
+                if name == "batch"
+                else [generate([row], [asked.tokens], renderer.stop_id)[0] for row in rows]
+            )
             seconds = time.perf_counter() - begun
             answers[name, way] = found
             result[f"{name}_{way}_tokens_per_second"] = round(sum(map(len, found)) / seconds, 1)

@@ -19,14 +19,14 @@ from znatok.use.loading import load_run
 
 ROOT = Path(__file__).parent.parent
 ASKED = ("Что такое резистор?", "что такое оптопара?")
-COMPARED = (
-    "r lora_alpha lora_dropout target_modules bias quantization dtype optim learning_rate lr_scheduler_type warmup_steps "
-    "num_train_epochs per_device_train_batch_size gradient_accumulation_steps rewording logging_steps save_total_limit "
-    "test_size load_best_model_at_end"
-).split()
+COMPARED = ["r", "lora_alpha", "lora_dropout", "target_modules", "bias", "quantization", "dtype", "optim", "learning_rate", "lr_scheduler_type", "warmup_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "rewording", "logging_steps", "save_total_limit", "test_size", "load_best_model_at_end"]
 WORDS = {
     "en": {
-        "set": {"trained": "as in the table", "reworded": "in other words (frames never trained)", "heldout": "facts never taught"},
+        "set": {
+            "trained": "as in the table",
+            "reworded": "in other words (frames never trained)",
+            "heldout": "facts never taught",
+        },
         "exact": "answer to the letter",
         "passed": "answer right",
         "stopped": "stopped by itself",
@@ -40,7 +40,11 @@ WORDS = {
         "min": "min",
     },
     "ru": {
-        "set": {"trained": "как в таблице", "reworded": "другими словами (таких не было в обучении)", "heldout": "факты, которым не учили"},
+        "set": {
+            "trained": "как в таблице",
+            "reworded": "другими словами (таких не было в обучении)",
+            "heldout": "факты, которым не учили",
+        },
         "exact": "ответ до буквы",
         "passed": "ответ верен",
         "stopped": "остановилась сама",
@@ -89,7 +93,9 @@ def _results(learn: RunFolder, classic: RunFolder, words: dict[str, Any]) -> str
         for measure in ("exact", "passed", "stopped"):
             cells = []
             for preset, policy in (("learn", "before"), ("classic", "after"), ("learn", "after")):
-                scores = exams[preset]["sets"].get(name) or (exams["classic"]["sets"][name] if policy == "before" else None)
+                scores = exams[preset]["sets"].get(name) or (
+                    exams["classic"]["sets"][name] if policy == "before" else None
+                )
                 cells.append(_cell(scores and scores[policy], measure, words))
             lines.append(f"| {words['set'][name]} | {words[measure]} | {' | '.join(cells)} |")
     cost = {

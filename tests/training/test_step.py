@@ -61,7 +61,7 @@ def test_loss_and_gradients_equal_those_of_transformers_and_peft():
     plain = get_peft_model(
         base, LoraConfig(r=4, lora_alpha=8, target_modules=list(Adapter().target_modules), task_type="CAUSAL_LM")
     )
-    ours = {name: value for name, value in network._model.named_parameters()}
+    ours = dict(network._model.named_parameters())
     with torch.no_grad():
         for name, value in plain.named_parameters():
             value.copy_(ours[name])
@@ -91,7 +91,7 @@ def test_four_batches_of_two_accumulated_equal_one_batch_of_eight():
 
 
 def test_an_update_says_which_rows_were_right_in_every_token():
-    network, rendered = taught_network()
+    _, rendered = taught_network()
     batch = make_batch(rendered[:3])
     correct_N = torch.ones(len(batch.target_N), dtype=torch.bool)
     correct_N[int((batch.row_N == 1).argmax())] = False

@@ -1,0 +1,203 @@
+"""The pages of `docs/reference/`, made from the code, in English.
+
+    python -m docs.make_reference [--check]
+
+With `--check` nothing is written: stale pages are named on stderr, and the exit code is 1.
+"""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cyclopts import App
+from cyclopts.argument import Argument
+
+from znatok import cli, messages
+from znatok.errors import UsageError, ZnatokError
+from znatok.messages import text
+from znatok.model.source import BUILTIN, SHORT_NAMES
+from znatok.run_folder import RUNS, RunFolder, write_text
+from znatok.settings import PRESETS, Settings, make_settings
+
+FOLDER = Path(__file__).parent / "reference"
+COMMAND_LINES = {name: f"znatok {name}" for name in cli.COMMANDS} | {cli.ORIGINAL_CHAT: "python chat.py"}
+NOT_SET = "—"
+VALUES = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the pages, or with `--check` names the stale ones."""
+    parser = argparse.ArgumentParser(description="Makes the pages of docs/reference/ from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a page is stale")
+    only_check = parser.parse_args(arguments).check
+    stale = {name: page for name, page in pages().items() if _written(FOLDER / name) != page}
+    if only_check and stale:
+        sys.exit(f"Stale in {FOLDER}: {', '.join(stale)}. Run: python -m docs.make_reference")
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in stale.items():
+        write_text(FOLDER / name, page)
+
+
+def pages() -> dict[str, str]:
+    """Every page by the name of its file. Raises AssertionError where the commands were imported before."""
+    # They take their words when they are imported, in the language of that moment.
+    assert not any(name.startswith("znatok.commands.") for name in sys.modules)
+    messages.set_language("en")
+    made = {"commands.md": _commands(), "settings.md": _settings(), "run-folder.md": _run_folder()}
+    note = "<!-- Made by `python -m docs.make_reference`. Do not edit: change the code and run it again. -->\n\n"
+    return {name: note + page for name, page in made.items()}
+
+
+def _commands() -> str:
+    app = cli._app()
+    lines = ["# Commands", "", text("cli.about"), ""]
+    lines += [f"- [`{line}`](#{_anchor(line)}): {text(_about(name))}" for name, line in COMMAND_LINES.items()]
+    lines += ["", "`python train.py` is `znatok train`. In the name of a flag `-` and `_` are the same.", ""]
+    lines += ["| exit code | meaning |", "|---|---|", "| 0 | done |"]
+    lines += [f"| {ZnatokError.exit_code} | a problem, explained in one message |"]
+    lines += [f"| {UsageError.exit_code} | wrong usage, with the nearest right word |"]
+    lines += [f"| {cli.INTERRUPTED} | stopped with Ctrl+C |", ""]
+    # Every command has them; one is asked.
+    common = [argument for argument in _arguments(app, cli.COMMANDS[0]) if _is_common(argument)]
+    lines += ["## Flags of every command", "", *_flag_table(common)]
+    lines += [f"| `{app.help_flags[0]}` | | | Show the flags of a command. |", ""]
+    for name, line in COMMAND_LINES.items():
+        arguments = _arguments(app, name)
+        own = [argument for argument in arguments if not _is_common(argument) and not _is_setting(argument)]
+        lines += [f"## `{line}`", "", text(_about(name)), "", f"    {_usage(line, own)}", "", *_flag_table(own), ""]
+        if settings := [name for argument in arguments if _is_setting(argument) for name in _flags(argument)]:
+            lines += ["Every [setting](settings.md) is a flag, too:", "", " · ".join(_ticked(settings)), ""]
+        if name == "chat":
+            lines += ["In the conversation:", "", "```", text("chat.help").strip(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _settings() -> str:
+    presets = {preset: make_settings({"preset": preset}) for preset in PRESETS}
+    lines = [
+        "# Settings",
+        "",
+        "What can be asked of a training run. A setting is a flag (`--learning-rate 1e-3`), a key of a TOML file",
+        "(`learning_rate = 1e-3`, with `--config FILE`) and a name in Python (`make_settings({'learning_rate': 1e-3})`).",
+        "A flag wins over the file, and both win over the preset. A flag that takes several names is repeated:",
+        "`--target-modules q_proj --target-modules v_proj`.",
+        "",
+        f"`{NOT_SET}` means not set: the plan decides where something must be decided, and says why. A value in bold",
+        f"differs from that of `{next(iter(presets))}`.",
+        "",
+        f"| setting | value | {' | '.join(f'`{preset}`' for preset in presets)} | meaning |",
+        f"|---|---|{'---|' * len(presets)}---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        defaults = [_shown(getattr(settings, name)) for settings in presets.values()]
+        cells = [defaults[0], *(one if one == defaults[0] else f"**{one}**" for one in defaults[1:])]
+        lines.append(_line(f"`{name}`", _value(field.annotation, field.metadata), *cells, text(f"settings.{name}")))
+    lines += ["", "## Base models by short name", "", "| `model` | hub id |", "|---|---|"]
+    lines += [_line(f"`{name}`", f"`{hub_id}`") for name, hub_id in SHORT_NAMES.items()]
+    lines += ["", f"`{BUILTIN}` is the built-in model. A hub id (`owner/name`), a folder or a GGUF file will do too."]
+    return "\n".join(lines) + "\n"
+
+
+def _run_folder() -> str:
+    lines = [
+        "# The files of a run",
+        "",
+        f"A run is a folder: the one that `--run` names, else `{RUNS}/` and the name of the table, with `-2`, `-3` …",
+        "where that is taken. All that comes after training reads this folder and nothing else.",
+        "",
+        "| file | what it holds |",
+        "|---|---|",
+    ]
+    for name, member in vars(RunFolder).items():
+        if isinstance(member, property) and get_type_hints(member.fget)["return"] is Path:
+            path: Path = getattr(RunFolder(Path()), name)
+            shown = path.as_posix() if path.suffix else f"{path.as_posix()}/"
+            lines.append(_line(f"`{shown}`", " ".join((inspect.getdoc(member) or "").split())))
+    return "\n".join(lines) + "\n"
+
+
+def _arguments(app: App, command: str) -> list[Argument]:
+    return [argument for argument in app[command].assemble_argument_collection() if argument.show]
+
+
+def _is_setting(argument: Argument) -> bool:
+    return argument.field_info.name in Settings.model_fields and bool(argument.keys)
+
+
+def _is_common(argument: Argument) -> bool:
+    return bool(argument.keys) and not _is_setting(argument)
+
+
+def _flag_table(arguments: Iterable[Argument]) -> list[str]:
+    lines = ["| flag | value | default | meaning |", "|---|---|---|---|"]
+    for argument in arguments:
+        is_switch = argument.hint is bool
+        default = "required" if argument.required else "" if is_switch else _shown(argument.field_info.default)
+        value = "" if is_switch else _value(argument.hint)
+        lines.append(_line(", ".join(_ticked(_flags(argument))), value, default, argument.parameter.help or ""))
+    return lines
+
+
+def _flags(argument: Argument) -> list[str]:
+    """All names that an argument goes by; `--empty-…`, which cyclopts adds to lists, is left out."""
+    return [name for name in argument.names if not name.startswith("--empty-")]
+
+
+def _usage(line: str, arguments: Iterable[Argument]) -> str:
+    names = [(_flags(one)[0].upper().lstrip("-"), one.required) for one in arguments if one.index is not None]
+    return " ".join([line, *(name if required else f"[{name}]" for name, required in names), "[FLAGS]"])
+
+
+def _about(command: str) -> str:
+    return "chat.original" if command == cli.ORIGINAL_CHAT else f"cli.{command}"
+
+
+def _anchor(heading: str) -> str:
+    """The name that GitHub gives to a heading."""
+    return "".join(letter for letter in heading.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
+
+
+def _value(annotation: Any, limits: Iterable[Any] = ()) -> str:
+    """What a value may be: "whole number, ≥ 1", or the words that can be chosen."""
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (member for member in get_args(annotation) if member is not NoneType)
+    if get_origin(annotation) is Literal:
+        return ", ".join(_ticked(get_args(annotation)))
+    if get_origin(annotation) is tuple:
+        return "list of names"
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [f"{sign} {getattr(one, name):g}" for one in limits for name, sign in signs.items() if hasattr(one, name)]
+    return ", ".join([VALUES[annotation], *bounds])
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return NOT_SET
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(value)
+    return str(value)
+
+
+def _ticked(words: Iterable[str]) -> list[str]:
+    return [f"`{word}`" for word in words]
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _written(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+if __name__ == "__main__":
+    main()
