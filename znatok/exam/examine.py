@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ from znatok.records import Question, QuestionSet, Rendered
 from znatok.run_folder import RunFolder, write_json, write_lines
 
 Policy = Literal["before", "after"]
+TOKENS_BETWEEN = 8
+"""Tokens that a batch writes between two signs of progress."""
+
 SCORED_TOGETHER = 32
 """Rows scored in one forward pass; more would only take more memory."""
 
@@ -93,16 +97,23 @@ class _Examiner:
             correct_N = self.network.score(batch).correct_N.cpu().numpy()
         return [bool(wrong == 0) for wrong in np.bincount(batch.row_N[~correct_N], minlength=len(items))]
 
-    def answer(self, policy: Policy, items: Sequence[_Item]) -> list[_Marked]:
-        """Greedy answers of a batch, marked."""
-        stop_id = self.renderer.stop_id
+    def growing(self, items: Sequence[_Item]) -> Iterator[list[list[int]]]:
+        """Greedy answers of a batch, to be drawn through `some`."""
+        limits = [item.limit for item in items]
+        return self.network.growing([item.prompt for item in items], limits, self.renderer.stop_id)
+
+    def some(self, policy: Policy, growing: Iterator[list[list[int]]]) -> list[list[list[int]]]:
+        """The answers after each of the next few tokens; empty when all have ended."""
         with self._under(policy):
-            found = self.network.generate([item.prompt for item in items], [item.limit for item in items], stop_id)
+            return list(islice(growing, TOKENS_BETWEEN))
+
+    def marked(self, items: Sequence[_Item], found: Sequence[Sequence[int]]) -> list[_Marked]:
+        """What the measures say of a batch's answers."""
         return [
             self.mark(
                 item.question,
                 self.renderer.decode(ids),
-                stopped=stop_id in ids,
+                stopped=self.renderer.stop_id in ids,
                 # decode() leaves control tokens out, so a role mark made of them is seen in the ids alone.
                 shows_mark=not self.mark_ids.isdisjoint(ids),
             )
@@ -151,9 +162,9 @@ def examine(
     exact: dict[Policy, dict[int, bool]] = {policy: {} for policy in policies}
     marked: dict[Policy, dict[int, _Marked]] = {policy: {} for policy in policies}
 
-    def progress() -> ExamProgress:
+    def progress(under_way: float = 0.0) -> ExamProgress:
         done = sum(len(exact[policy]) + len(marked[policy]) for policy in policies)
-        return ExamProgress(done, sum(len(items) + len(wanted[policy]) for policy in policies))
+        return ExamProgress(done + int(under_way), sum(len(items) + len(wanted[policy]) for policy in policies))
 
     # The adapter is switched, and gradients are off, inside a batch only: whoever reads this generator may do other
     # things with the model in between, or never come back.
@@ -165,7 +176,12 @@ def examine(
             yield progress()
     for policy in policies:
         for batch in _alike([i for i in wanted[policy] if not exact[policy][i]], items, batch_size):
-            marked[policy] |= zip(batch, examiner.answer(policy, [items[i] for i in batch]), strict=True)
+            members = [items[i] for i in batch]
+            growing = examiner.growing(members)
+            while pieces := examiner.some(policy, growing):
+                found = pieces[-1]
+                yield progress(len(batch) * max(map(len, found)) / (1 + max(item.limit for item in members)))
+            marked[policy] |= zip(batch, examiner.marked(members, found), strict=True)
             yield progress()
     yield _result(items, exact, marked)
 

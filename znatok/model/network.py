@@ -181,13 +181,21 @@ class Network:
 
     def generate(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int) -> list[list[int]]:
         """Greedy continuations of a batch of prompts, new ids only, each up to its own limit or its end of turn."""
+        *_, answers = self.growing(prompts, limits, stop_id)
+        return answers
+
+    def growing(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
+    ) -> Iterator[list[list[int]]]:
+        """The same, seen after every token: one list, which grows until all rows have ended."""
         if not can_decode(self._base):
-            return self._generate_by_transformers(prompts, limits, stop_id)
+            yield self._generate_by_transformers(prompts, limits, stop_id)
+            return
         answers: list[list[int]] = [[] for _ in prompts]
         for rows, tokens in decode(self._base, prompts, limits, stop_id):
             for row, token in zip(rows, tokens, strict=True):
                 answers[row].append(token)
-        return answers
+            yield answers
 
     def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
         """New ids of a greedy continuation, one by one, the end-of-turn id included."""
