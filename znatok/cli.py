@@ -11,7 +11,7 @@ from znatok import __version__, messages
 from znatok.errors import ZnatokError
 from znatok.messages import text
 
-COMMANDS = ("check", "train", "chat")
+COMMANDS = ("check", "train", "exam", "chat")
 ORIGINAL_CHAT = "chat-original"
 """What `python chat.py` runs; no command to type."""
 

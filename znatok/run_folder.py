@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from znatok.errors import RunError
+from znatok.records import Row
 
 RUNS = Path("runs")
 """Where runs go unless another folder is named, under the working folder."""
@@ -106,6 +107,12 @@ def find_run(asked: Path | None) -> RunFolder:
     if not run.plan.is_file():
         raise RunError("run.not_ours", folder=asked)
     return run
+
+
+def read_rows(run: RunFolder, use: str) -> tuple[Row, ...]:
+    """The rows of the run that were put to this use: "trained", "heldout" or "left"."""
+    records = read_lines(run.rows)
+    return tuple(Row(one["row"], one["question"], one["answer"]) for one in records if one["use"] == use)
 
 
 def write_json(path: Path, value: Any) -> None:

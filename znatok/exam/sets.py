@@ -22,6 +22,14 @@ def heldout_set(rows: Sequence[Row]) -> QuestionSet:
     return QuestionSet("heldout", _as_written(rows))
 
 
+def questions_set(asked: Sequence[Row], rows: Sequence[Row]) -> QuestionSet:
+    """Questions from a file of the user's own. The row of each is the one with its answer; 0 where there is none."""
+    row_of = {row.answer: row.number for row in reversed(rows)}
+    return QuestionSet(
+        "questions", tuple(Question(row_of.get(one.answer, 0), one.question, one.answer) for one in asked)
+    )
+
+
 def sample(question_set: QuestionSet, size: int = 40) -> tuple[int, ...]:
     """Indices of at most `size` questions, spread evenly over the set; the same set always gives the same ones.
 

@@ -25,7 +25,7 @@ from znatok.exam.sets import heldout_set, reworded_set, trained_set
 from znatok.model.conversion import Progress
 from znatok.model.machine import peak_rss_bytes
 from znatok.model.network import Network, load_network
-from znatok.model.source import find_base, tokenizer_file
+from znatok.model.source import BUILTIN, find_base, is_cached, tokenizer_file
 from znatok.records import Row, Table
 from znatok.run_folder import RunFolder, append_line, new_run, write_json, write_lines, write_text
 from znatok.settings import Settings, settings_toml
@@ -72,7 +72,7 @@ def train(
     refuse_if_untrainable(table)
     yield TableRead(table)
 
-    source = find_base("builtin" if settings.model == "auto" else settings.model, progress)
+    source = find_base(_base_name(settings), progress)
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     plan = make_plan(settings, table, source, renderer)
     folder = new_run(run, data)
@@ -104,6 +104,15 @@ def train(
         write_exam(folder, result, {"summary": summary})
     exam = result.sets if result else None
     yield Finished(summary | {"exam": exam}, result.answers if result else [])
+
+
+def _base_name(settings: Settings) -> str:
+    """The model asked for; under "auto" TinyLlama where a GPU and its weights are at hand, else the built-in one."""
+    if settings.model != "auto":
+        return settings.model
+    import torch
+
+    return "tinyllama" if torch.cuda.is_available() and is_cached("tinyllama") else BUILTIN
 
 
 def _taught(

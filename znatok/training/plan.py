@@ -186,7 +186,8 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
 
 def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson) -> Iterator[Choice]:
     """The plan as it is shown, line by line."""
-    yield _choice("model", plan.source.name, "model_builtin" if settings.model == "auto" else "model_asked")
+    why_model = "model_asked" if settings.model != "auto" else "model_builtin" if plan.source.is_builtin else "model_gpu"
+    yield _choice("model", plan.source.name, why_model)
     on_cpu = text("plan.threads", threads=plan.threads)
     yield Choice(text("plan.device"), on_cpu if plan.device == "cpu" else plan.device, "")
     yield Choice(text("plan.dtype"), plan.dtype, means.why_dtype)

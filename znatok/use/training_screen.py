@@ -156,17 +156,22 @@ class TrainingScreen:
         exam = event.summary["exam"]
         if exam is None:
             return
+        self.show_exam(exam, event.answers)
+        self._say("screen.done", time=duration(event.summary["total_seconds"]), run=self._run)
+        self._console.print(Text("    " + text("screen.next", run=self._run), style="bold"))
+
+    def show_exam(self, exam: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+        """The scores, some answers before and after, and the rows that are not known by heart."""
+        self._close()
         self._scores(exam)
-        self._pairs(event.answers)
-        missed = [answer for answer in event.answers if answer["set"] == "trained" and not answer["exact"]["after"]]
+        self._pairs(answers)
+        missed = [answer for answer in answers if answer["set"] == "trained" and not answer["exact"]["after"]]
         if missed:
             self._say("screen.missed", count=len(missed))
             for answer in missed[:SHOWN_ROWS]:
                 self._console.print(printable(f"  {answer['row']}: {answer['question']}"))
         else:
             self._say("screen.all_known", count=exam["trained"]["after"]["n"])
-        self._say("screen.done", time=duration(event.summary["total_seconds"]), run=self._run)
-        self._console.print(Text("    " + text("screen.next", run=self._run), style="bold"))
 
     def _scores(self, exam: dict[str, Any]) -> None:
         grid = Grid(title=text("screen.scores"), title_justify="left", box=None, padding=(0, 2))
