@@ -5,19 +5,23 @@ Names and meanings are those of PEFT and transformers where these have the thing
 """
 
 import difflib
+import re
 import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from znatok.errors import UsageError
+from znatok.messages import text
 
 Preset = Literal["learn", "quick", "classic"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
-    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 14.0},
+    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 13.0},
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
     "classic": {
@@ -45,22 +49,26 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+_KINDS = ((bool, "switch"), (int, "integer"), (float, "number"), (str, "text"), (tuple, "words"))
+_BOUNDS = ("ge", "gt", "le", "lt")
+
+
 class Settings(BaseModel):
     """What was asked. None means: the plan decides, and says why."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = "auto"
     preset: Preset = "learn"
     minutes: float | None = Field(None, gt=0)
     num_rows: int | None = Field(None, ge=2)
     spread_rows: int | None = Field(None, ge=2)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
 
     r: int = Field(16, ge=1, le=1024)
     lora_alpha: int = Field(32, ge=1)
     lora_dropout: float = Field(0.0, ge=0, lt=1)
-    target_modules: tuple[str, ...] = ("all-linear",)
+    target_modules: tuple[str, ...] = Field(("all-linear",), min_length=1)
     bias: Literal["none"] = "none"
 
     learning_rate: float | None = Field(None, gt=0, lt=1)
@@ -92,36 +100,76 @@ class Settings(BaseModel):
 def read_settings(path: Path) -> dict[str, Any]:
     """The settings of a TOML file.
 
-    Raises UsageError where the file is missing, is no TOML, or names a setting that does not exist (with the nearest
-    that does).
+    Raises UsageError where the file is missing or is no TOML; or with all faults at once, where it names settings that
+    do not exist (with the nearest that does) or gives impossible values (with the values they take).
     """
+    content = ""
     try:
-        asked = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        content = path.read_text(encoding="utf-8-sig")
+        asked = {name.replace("-", "_"): value for name, value in tomllib.loads(content).items()}
+        Settings(**asked)
+    except FileNotFoundError as error:
         raise UsageError("settings.no_file", path=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("settings.no_toml", path=path, reason=error) from error
-    for name in asked:
-        if name.replace("-", "_") not in Settings.model_fields:
-            near = difflib.get_close_matches(name, list(Settings.model_fields), n=1, cutoff=0.0)[0]
-            raise UsageError("settings.unknown", path=path, name=name, near=near)
-    return {name.replace("-", "_"): value for name, value in asked.items()}
+    except UnicodeDecodeError as error:
+        raise UsageError("settings.not_utf8", path=path) from error
+    except tomllib.TOMLDecodeError as error:
+        named = re.search(r"\(at line (\d+)", str(error))
+        line = named[1] if named else content.count("\n") + 1
+        raise UsageError("settings.no_toml", path=path, line=line) from error
+    except ValidationError as error:
+        raise UsageError("settings.faults", faults="\n".join(faults(error, f"{path}, "))) from error
+    return asked
 
 
 def make_settings(asked: dict[str, Any]) -> Settings:
     """`asked` checked, with the preset's values filled in.
 
-    Raises UsageError naming the setting and the values it takes.
+    Raises UsageError naming every faulty setting and the values it takes.
     """
     try:
         return Settings(**asked).with_preset()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"][:1]))
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(name, list(Settings.model_fields), n=1, cutoff=0.0)[0]
-            raise UsageError("settings.unknown_name", name=name, near=near) from error
-        raise UsageError("settings.impossible", name=name, value=first["input"], reason=first["msg"]) from error
+        raise UsageError("settings.faults", faults="\n".join(faults(error))) from error
+
+
+def faults(error: ValidationError, place: str = "", names: Callable[[str], str] = str) -> list[str]:
+    """What pydantic found, in our words: one line for each setting at fault.
+
+    place: the file, before the setting's name.  names: how a setting is called there, such as by its flag.
+    """
+    lines = []
+    for fault in {str(fault["loc"][0]): fault for fault in reversed(error.errors())}.values():
+        name = str(fault["loc"][0])
+        if fault["type"] == "extra_forbidden":
+            near = nearest(name, Settings.model_fields)
+            lines.append(text("settings.unknown", place=place, name=names(name), near=names(near)))
+        else:
+            lines.append(impossible(place + names(name), fault["input"], Settings.model_fields[name].annotation, name))
+    return lines[::-1]
+
+
+def impossible(name: str, value: object, kind: Any, setting: str | None = None) -> str:
+    """That `value` does not fit, and what does: any value of the type `kind`, within the bounds of the setting."""
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    near = text("settings.near", near=nearest(str(value), choices)) if choices else ""
+    bounds = Settings.model_fields[setting].metadata if setting else ()
+    return text("settings.impossible", name=name, value=value, near=near, takes=_takes(kind, choices, bounds))
+
+
+def _takes(kind: Any, choices: Sequence[str], constraints: Sequence[object]) -> str:
+    """The values of a type, in words."""
+    if choices:
+        return text("settings.takes.choice", values=", ".join(choices))
+    kinds = {get_origin(one) or one for one in (get_args(kind) if NoneType in get_args(kind) else (kind,))}
+    word = next((word for type_, word in _KINDS if type_ in kinds), "words")
+    limits = [(name, getattr(one, name)) for name in _BOUNDS for one in constraints if hasattr(one, name)]
+    bounds = text("settings.takes.and").join(text(f"settings.takes.{name}", bound=bound) for name, bound in limits)
+    return text(f"settings.takes.{word}") + (f", {bounds}" if bounds else "")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The word most like `word`."""
+    return difflib.get_close_matches(word, list(words), n=1, cutoff=0.0)[0]
 
 
 def settings_toml(settings: Settings) -> str:

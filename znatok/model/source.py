@@ -15,27 +15,49 @@ from pathlib import Path
 from typing import Any
 
 from znatok.errors import ModelError
-from znatok.model.builtin import BUILTIN_HUB_ID, builtin_folder, builtin_is_cached
+from znatok.model.builtin import BUILTIN_HUB_ID, WHEEL_BYTES, builtin_folder, builtin_is_cached
 from znatok.model.conversion import Progress, convert_gguf, is_intact, models_folder, sha256_of, silent
 
 BUILTIN = "builtin"
-SHORT_NAMES = {
-    "tinyllama": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
-    "smollm2-135m": BUILTIN_HUB_ID,
-    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
-    "smollm2-1.7b": "HuggingFaceTB/SmolLM2-1.7B-Instruct",
-    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
-    "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
-    "qwen3-0.6b": "Qwen/Qwen3-0.6B",
-    "qwen3-1.7b": "Qwen/Qwen3-1.7B",
-    "llama3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
-    "gemma3-1b": "google/gemma-3-1b-it",
-}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
 HUB_SECONDS = 8.0  # for the first answer of the hub
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _TOKENIZER_SOURCES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A base model that has a short name. `gigabytes` are to be fetched once; 10**9 bytes each.
+
+    tokens_per_russian_word: as measured with the tokenizer of its family; None where it was not.
+    is_gated: its owners give it only to those who accept their terms on the hub.
+    has_plain_roles: its chat template marks the roles with plain text, which no tokenizer can tell from typed text.
+    """
+
+    hub_id: str
+    gigabytes: float
+    licence: str
+    tokens_per_russian_word: float | None = None
+    is_gated: bool = False
+    has_plain_roles: bool = False
+
+
+# The bytes of the safetensors files that the hub has, in bf16; Qwen3 keeps its output layer twice.
+BASE_MODELS = {
+    BUILTIN: BaseModel(BUILTIN_HUB_ID, round(WHEEL_BYTES / 1e9, 1), "Apache-2.0", 6.5),
+    "tinyllama": BaseModel("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 2.2, "Apache-2.0", 3.4, has_plain_roles=True),
+    "smollm2-135m": BaseModel(BUILTIN_HUB_ID, 0.3, "Apache-2.0", 6.5),
+    "smollm2-360m": BaseModel("HuggingFaceTB/SmolLM2-360M-Instruct", 0.7, "Apache-2.0", 6.5),
+    "smollm2-1.7b": BaseModel("HuggingFaceTB/SmolLM2-1.7B-Instruct", 3.4, "Apache-2.0", 6.5),
+    "qwen2.5-0.5b": BaseModel("Qwen/Qwen2.5-0.5B-Instruct", 1.0, "Apache-2.0"),
+    "qwen2.5-1.5b": BaseModel("Qwen/Qwen2.5-1.5B-Instruct", 3.1, "Apache-2.0"),
+    "qwen3-0.6b": BaseModel("Qwen/Qwen3-0.6B", 1.5, "Apache-2.0", 3.1),
+    "qwen3-1.7b": BaseModel("Qwen/Qwen3-1.7B", 4.1, "Apache-2.0", 3.1),
+    "llama3.2-1b": BaseModel("meta-llama/Llama-3.2-1B-Instruct", 2.5, "Llama 3.2 Community", is_gated=True),
+    "gemma3-1b": BaseModel("google/gemma-3-1b-it", 2.0, "Gemma Terms of Use", 2.3, is_gated=True),
+}
+SHORT_NAMES = {name: base.hub_id for name, base in BASE_MODELS.items() if name != BUILTIN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,12 @@ BEFORE_SAMPLE = 40
 SECONDS_PER_BASE_ANSWER = 20
 """Where the time is short, the base answers fewer questions: one for so many seconds of the whole."""
 
-VALIDATION_ROWS = 16
+POINTS = 12
+"""Moments in a run at which a question is answered and held-out wordings are scored."""
+
+VALIDATION_SHARE = 0.02
+"""Share of the training time that scoring held-out wordings may take: between 4 and 16 rows a time."""
+
 GENERATED_PER_TRAINED = 1.5
 """Tokens generated in the exam in the time of one token trained. Source: docs/log.md."""
 
@@ -72,7 +77,9 @@ class Lesson:
         """What the graph's second line is scored on: a few rows in held-out wordings, or `classic`'s untaught facts."""
         if self.heldout:
             return heldout_set(self.heldout)
-        return reworded_set(spread(self.rows, min(VALIDATION_ROWS, len(self.rows))))
+        # A forward pass alone takes a third of an update's time.
+        affordable = int(3 * VALIDATION_SHARE * self.exposures * len(self.rows) / POINTS)
+        return reworded_set(spread(self.rows, min(len(self.rows), max(4, min(16, affordable)))))
 
 
 def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:
@@ -88,7 +95,7 @@ def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
     if settings.minutes is None:
-        return Lesson(rows, heldout, settings.num_train_epochs, costs, min(BEFORE_SAMPLE, len(rows)), reason)
+        return Lesson(rows, heldout, settings.num_train_epochs, costs, _before_sample(len(rows)), reason)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
@@ -99,6 +106,11 @@ def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)
     return Lesson(chosen.rows, heldout, max(exposures, ENOUGH_EXPOSURES), costs, chosen.before_sample, why)
+
+
+def _before_sample(rows: int) -> int:
+    """Of a short table the base answers half, but for the shortest: that is enough to see what it knows."""
+    return min(rows, BEFORE_SAMPLE, max(8, rows // 2))
 
 
 def spread(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:

@@ -45,7 +45,8 @@ from znatok.training.events import (
     Validated,
 )
 from znatok.training.exposures import Exposures
-from znatok.training.plan import POINTS, SAMPLE_SHARE, Plan, make_plan
+from znatok.training.lesson import POINTS
+from znatok.training.plan import SAMPLE_SHARE, Plan, make_plan
 from znatok.training.schedule import rate_factor
 from znatok.training.step import Updater
 

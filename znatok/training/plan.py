@@ -21,9 +21,6 @@ from znatok.training.schedule import peak_rate
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
 
-POINTS = 12
-"""Moments in a run at which a question is answered and held-out wordings are scored."""
-
 GPU_TOKENS_PER_SECOND = 20_000.0
 """A first guess for any GPU; three steps later it is measured."""
 
@@ -186,8 +183,8 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
 
 def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson) -> Iterator[Choice]:
     """The plan as it is shown, line by line."""
-    why_model = "model_asked" if settings.model != "auto" else "model_builtin" if plan.source.is_builtin else "model_gpu"
-    yield _choice("model", plan.source.name, why_model)
+    why = "model_asked" if settings.model != "auto" else "model_builtin" if plan.source.is_builtin else "model_gpu"
+    yield _choice("model", plan.source.name, why)
     on_cpu = text("plan.threads", threads=plan.threads)
     yield Choice(text("plan.device"), on_cpu if plan.device == "cpu" else plan.device, "")
     yield Choice(text("plan.dtype"), plan.dtype, means.why_dtype)
