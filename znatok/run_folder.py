@@ -1,15 +1,18 @@
 """A run on disk: its files' names, how they are found and written. The only interface between training and use."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from znatok.errors import RunError
+from znatok.errors import RunError, reason_of
 from znatok.records import Row
 
 RUNS = Path("runs")
@@ -87,8 +90,16 @@ def _made(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError("run.cannot_write", folder=path, reason=error.strerror or error) from error
+        raise RunError("run.cannot_write", folder=path, reason=reason_of(error)) from error
     return path
+
+
+def discard(run: RunFolder) -> None:
+    """Removes a run that came to nothing before anything was trained."""
+    shutil.rmtree(run.path, ignore_errors=True)
+    if run.path.parent == RUNS:
+        with suppress(OSError):  # other runs are in it
+            RUNS.rmdir()
 
 
 def find_run(asked: Path | None) -> RunFolder:
@@ -121,14 +132,48 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text`, whole or not at all: beside, then renamed."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Writes `text`, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content`, whole or not at all: beside, then renamed."""
+    with _naming(path):
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(beside, path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which then becomes `path`; files of one that is there are replaced. All or nothing."""
+    beside = path.with_name(f".{path.name}.unfinished")
+    with _naming(path):
+        shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            if path.is_dir():
+                for file in sorted(beside.iterdir()):
+                    os.replace(file, path / file.name)
+            else:
+                os.replace(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A refusal of the system names `path`: by itself a failed write does not say of which file."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -138,9 +183,13 @@ def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
-    """Adds one JSON line."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    """Adds one JSON line, whole or not at all."""
+    line = (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8")
+    with _naming(path), path.open("ab", buffering=0) as file:
+        end = file.tell()
+        if file.write(line) != len(line):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

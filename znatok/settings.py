@@ -141,8 +141,8 @@ def faults(error: ValidationError, place: str = "", names: Callable[[str], str] 
     for fault in {str(fault["loc"][0]): fault for fault in reversed(error.errors())}.values():
         name = str(fault["loc"][0])
         if fault["type"] == "extra_forbidden":
-            near = nearest(name, Settings.model_fields)
-            lines.append(text("settings.unknown", place=place, name=names(name), near=names(near)))
+            near = names(nearest(name, Settings.model_fields))
+            lines.append(text("settings.unknown", name=place + names(name), near=near))
         else:
             lines.append(impossible(place + names(name), fault["input"], Settings.model_fields[name].annotation, name))
     return lines[::-1]

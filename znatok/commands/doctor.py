@@ -1,6 +1,5 @@
 """`znatok doctor`: what this machine can do, what is installed, and the commands that add what is missing."""
 
-import dataclasses
 import json
 
 from znatok.commands.options import Options
@@ -14,5 +13,5 @@ def doctor(*, options: Options = Options()) -> int:
     found = diagnose()
     show_diagnosis(talk(to_stderr=options.json), found)
     if options.json:
-        print(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        print(json.dumps(found.describe(), ensure_ascii=False))
     return 1 if found.torch.problem else 0

@@ -30,7 +30,7 @@ def train(
     options: Options = Options(),
 ) -> int:
     """Trains on the table DATA and examines the result."""
-    from znatok.training.events import Finished, Planned
+    from znatok.training.events import Finished, ModelLoaded, Planned
     from znatok.training.loop import train as events
     from znatok.use.terminal import talk
     from znatok.use.train_graph import draw
@@ -43,12 +43,15 @@ def train(
     screen = TrainingScreen(talk(to_stderr=options.json))
     summary: dict[str, Any] = {}
     stop = Flag()
-    previous = signal.signal(signal.SIGINT, lambda *_: _ask_to_stop(stop))
+    previous = signal.getsignal(signal.SIGINT)
     try:
         for event in events(data or _DEFAULT_TABLE, asked, run, stop, screen.fetched):
             screen.show(event)
             if isinstance(event, Planned):
                 planned = event
+            if isinstance(event, ModelLoaded):
+                # From here on there is something to save; before, Ctrl+C simply ends the command.
+                signal.signal(signal.SIGINT, lambda *_: _ask_to_stop(stop))
             if isinstance(event, Finished):
                 summary = event.summary
     finally:

@@ -63,6 +63,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBase:
+    """A base model with a short name, and whether it can be used without a network."""
+
+    name: str
+    is_here: bool
+    facts: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
 class Cache:
     """The cache folder, which may not be there yet."""
 
@@ -73,7 +82,7 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All that `znatok doctor` says; `--json` prints it as it is. Texts are in the language in force."""
+    """All that `znatok doctor` says. Texts are in the language in force."""
 
     znatok: str
     python: Python
@@ -86,8 +95,13 @@ class Diagnosis:
     cuda_install_command: str | None
     parts: tuple[Part, ...]
     warnings: tuple[str, ...]
-    models: tuple[dict[str, Any], ...]
+    models: tuple[KnownBase, ...]
     cache: Cache
+
+    def describe(self) -> dict[str, Any]:
+        """What `--json` prints: the same names, each model flat."""
+        models = [{"name": known.name, "is_here": known.is_here, **asdict(known.facts)} for known in self.models]
+        return asdict(self) | {"models": models}
 
 
 def diagnose() -> Diagnosis:
@@ -105,7 +119,7 @@ def diagnose() -> Diagnosis:
         cuda_install_command=gpu.cuda_install_command(state) if state and state.is_idle else None,
         parts=_parts(),
         warnings=_warnings(),
-        models=tuple(_model(name, base) for name, base in BASE_MODELS.items()),
+        models=tuple(KnownBase(name, is_cached(name), facts) for name, facts in BASE_MODELS.items()),
         cache=_cache(machine.cache_folder()),
     )
 
@@ -115,8 +129,8 @@ def show_diagnosis(console: Console, found: Diagnosis) -> None:
     _say(console, "Python", f"{found.python.version}, {found.python.path}")
     _say(console, "znatok", found.znatok)
     _say(console, "torch", _torch_in_words(found))
-    libraries = (f"{name} {number or text('doctor.no')}" for name, number in found.libraries.items())
-    _say(console, text("doctor.libraries"), ", ".join(libraries))
+    libraries = ", ".join(f"{name} {number or '—'}" for name, number in found.libraries.items())
+    _say(console, text("doctor.libraries"), libraries)
     cpu = found.cpu
     features = ", ".join(cpu.features) or "—"
     _say(console, text("doctor.cpu"), text("doctor.cpus", name=cpu.name, count=cpu.usable_cpus, features=features))
@@ -164,10 +178,6 @@ def _warnings() -> tuple[str, ...]:
     if find_spec("kernels") is None:
         return ()
     return (text("doctor.kernels", command=f"{gpu.install_command('uninstall')} kernels"),)
-
-
-def _model(name: str, base: BaseModel) -> dict[str, Any]:
-    return {"name": name, **asdict(base), "is_here": is_cached(name)}
 
 
 def _cache(folder: Path) -> Cache:
@@ -219,7 +229,7 @@ def _show_gpu(console: Console, found: Diagnosis) -> None:
 
 def _show_parts(console: Console, found: Diagnosis) -> None:
     here = [f"{part.name} {part.version or ''}".strip() for part in found.parts if part.is_here]
-    _say(console, text("doctor.parts"), ", ".join(here) or text("doctor.no"))
+    _say(console, text("doctor.parts"), ", ".join(here) or "—")
     for part in found.parts:
         if part.command:
             purpose = text(f"doctor.part.{part.name}")
@@ -233,21 +243,22 @@ def _show_models(console: Console, found: Diagnosis) -> None:
     grid = Grid(title=text("doctor.models"), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for heading in ("name", "size", "licence", "tokens", "here"):
         grid.add_column(text(f"doctor.column.{heading}"), justify="right" if heading in ("size", "tokens") else "left")
-    for model in found.models:
-        tokens = model["tokens_per_russian_word"]
+    for known in found.models:
+        tokens = known.facts.tokens_per_russian_word
         grid.add_row(
-            model["name"],
-            text("doctor.gigabytes", gigabytes=f"{model['gigabytes']:.1f}"),
-            model["licence"],
+            known.name,
+            text("doctor.gigabytes", gigabytes=f"{known.facts.gigabytes:.1f}"),
+            known.facts.licence,
             "—" if tokens is None else f"{tokens:.1f}",
-            text("doctor.yes" if model["is_here"] else "doctor.no"),
+            text("doctor.yes" if known.is_here else "doctor.no"),
         )
     console.print()
     console.print(grid)
     console.print(text("doctor.tokens_note"))
-    for fact, note in (("has_plain_roles", "doctor.plain_roles"), ("is_gated", "doctor.gated")):
-        names = ", ".join(model["name"] for model in found.models if model[fact])
-        console.print(text(note, names=names))
+    for known in found.models:
+        if known.facts.has_plain_roles:
+            console.print(text("doctor.plain_roles", name=known.name))
+    console.print(text("doctor.gated", names=", ".join(known.name for known in found.models if known.facts.is_gated)))
     console.print()
 
 
