@@ -1,12 +1,24 @@
 """Run folders: named after the table, found again, written whole or not at all."""
 
+import errno
 import os
 
 import pytest
 
 from znatok import run_folder
 from znatok.errors import RunError
-from znatok.run_folder import RunFolder, append_line, find_run, new_run, read_lines, write_json, write_lines, write_text
+from znatok.run_folder import (
+    RunFolder,
+    append_line,
+    discard,
+    find_run,
+    new_run,
+    read_lines,
+    whole_folder,
+    write_json,
+    write_lines,
+    write_text,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -131,3 +143,56 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_behind(working
         write_text(file, words)
     assert file.read_text() == "old"
     assert [path.name for path in working_folder.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_is_filled_whole_or_not_at_all(working_folder, fails):
+    (working_folder / ".adapter.unfinished").mkdir()  # of a process that was killed
+    (working_folder / ".adapter.unfinished" / "half").write_text("")
+    try:
+        with whole_folder(working_folder / "adapter") as beside:
+            (beside / "weights").write_text("new")
+            if fails:
+                raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError as error:
+        assert error.filename == str(working_folder / "adapter")
+    left = sorted(str(path.relative_to(working_folder)) for path in working_folder.rglob("*"))
+    assert left == ([] if fails else ["adapter", "adapter/weights"])
+
+
+def test_a_folder_that_is_there_gets_the_new_files(working_folder):
+    (working_folder / "adapter").mkdir()
+    (working_folder / "adapter" / "weights").write_text("old")
+    with whole_folder(working_folder / "adapter") as beside:
+        (beside / "weights").write_text("new")
+    assert (working_folder / "adapter" / "weights").read_text() == "new"
+    assert [path.name for path in working_folder.iterdir()] == ["adapter"]
+
+
+def test_a_line_that_does_not_fit_leaves_no_half_of_it(working_folder):
+    resource = pytest.importorskip("resource", reason="this system has no limits on the size of files")
+    file = working_folder / "metrics.jsonl"
+    append_line(file, {"step": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 5, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"metrics\.jsonl"):
+            append_line(file, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(read_lines(file)) == [{"step": 1}]
+
+
+def test_a_damaged_line_is_named(working_folder):
+    (working_folder / "rows.jsonl").write_text('{"row": 1}\n{"row":\n')
+    with pytest.raises(RunError) as error:
+        list(read_lines(working_folder / "rows.jsonl"))
+    assert (error.value.key, error.value.values["line"]) == ("run.damaged", 2)
+
+
+def test_a_run_that_came_to_nothing_goes_with_the_folder_of_runs_if_that_is_empty(working_folder):
+    first, second = (new_run(None, working_folder / "plants.csv") for _ in range(2))
+    discard(first)
+    assert [path.name for path in (working_folder / "runs").iterdir()] == ["plants-2"]
+    discard(second)
+    assert list(working_folder.iterdir()) == []

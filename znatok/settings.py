@@ -72,7 +72,7 @@ class Settings(BaseModel):
     bias: Literal["none"] = "none"
 
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    num_train_epochs: float = Field(18.0, gt=0)
+    num_train_epochs: float = Field(17.0, gt=0)
     per_device_train_batch_size: int = Field(4, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     lr_scheduler_type: Literal["warmup_stable_decay", "linear"] = "warmup_stable_decay"
@@ -164,7 +164,7 @@ def _takes(kind: Any, choices: Sequence[str], constraints: Sequence[object]) -> 
     word = next((word for type_, word in _KINDS if type_ in kinds), "words")
     limits = [(name, getattr(one, name)) for name in _BOUNDS for one in constraints if hasattr(one, name)]
     bounds = text("settings.takes.and").join(text(f"settings.takes.{name}", bound=bound) for name, bound in limits)
-    return text(f"settings.takes.{word}") + (f", {bounds}" if bounds else "")
+    return text(f"settings.takes.{word}") + (f" {bounds}" if bounds else "")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

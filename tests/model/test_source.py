@@ -32,7 +32,9 @@ def hub(monkeypatch, address):
 def model_folder(folder, *names):
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / name).write_text("{}", encoding="utf-8")
+        # A safetensors file without tensors: the length of its header, and the header.
+        header = b"\x02" + bytes(7) if name.endswith(".safetensors") else b""
+        (folder / name).write_bytes(header + b"{}")
     return folder
 
 

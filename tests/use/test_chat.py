@@ -18,7 +18,7 @@ from znatok import messages
 from znatok.cli import run as run_command
 from znatok.errors import ZnatokError
 from znatok.model.network import Adapter
-from znatok.run_folder import write_json
+from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use import chat
 from znatok.use.chat import answer, converse, follow, recent
 from znatok.use.loading import Talker
@@ -268,6 +268,132 @@ def test_lines_of_a_pipe_are_repeated_so_that_the_output_reads_as_a_conversation
     assert b"EOFError" in process.stderr
 
 
+# ---- a kind opening --------------------------------------------------------------------------------------------------
+
+TALK = "The model was taught the table parts.csv (3 rows). Ask, for example: " + RESISTOR[0]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of the three rows, with an exam."""
+    run = RunFolder(tmp_path / "детали")
+    run.path.mkdir()
+    rows = [*ROWS, ("Доброе утро!", "Утро доброе.")]
+    uses = ("trained", "trained", "trained", "heldout")
+    records = [
+        {"row": number, "question": question, "answer": answer, "use": use}
+        for number, ((question, answer), use) in enumerate(zip(rows, uses, strict=True), start=1)
+    ]
+    write_lines(run.rows, [*records, {"row": 5, "use": "duplicate", "severity": "warning", "message": "twice"}])
+    write_json(run.plan, {"table": "parts.csv"})
+    sets = {"trained": {"after": {"exact": 1.0}}, "reworded": {"after": {"passed": 0.625}}}
+    write_json(run.exam, {"sets": sets})
+    return run
+
+
+@pytest.fixture
+def about_run(talker, run):
+    return Talker(talker.network, talker.renderer, "tiny", run)
+
+
+def test_a_conversation_about_a_run_opens_with_its_score_and_three_questions(about_run, capsys):
+    typed(about_run)
+    assert capsys.readouterr() == (
+        "",
+        "The trained model answers (base tiny).\n"
+        "The trained model in the exam: questions of the table to the letter 100.0%, in other words rightly 62.5%.\n"
+        f"Ask, for example:\n  {RESISTOR[0]}\n  {SIGNS[0]}\n  {TRICK[0]}\n"
+        "Ask a question. /help shows the commands, exit leaves.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("exam", "score"),
+    [
+        ({"sets": {"trained": {"after": {"exact": 0.5}}}}, "to the letter 50.0%.\n"),
+        ({"sets": {"trained": {"after": {"exact": 0.5}}, "reworded": {"after": {"passed": None}}}}, "letter 50.0%.\n"),
+        ({}, "(base tiny).\nAsk, for example:"),
+        ({"sets": {"trained": {"before": {"exact": 0.5}}}}, "(base tiny).\nAsk, for example:"),
+    ],
+)
+def test_only_scores_that_are_there_are_told(about_run, run, capsys, exam, score):
+    write_json(run.exam, exam)
+    typed(about_run)
+    assert score in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["rows", "plan", "exam"])
+def test_a_damaged_run_opens_without_what_cannot_be_read(about_run, run, capsys, damage):
+    getattr(run, damage).write_text('{"row": 1,', encoding="utf-8")
+    typed(about_run, RESISTOR[0])
+    shown = capsys.readouterr()
+    assert shown.out == f"Model: {RESISTOR[1]}\n"
+    assert ("Ask, for example:" in shown.err) == (damage == "exam")
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        ("Привет!", f"[znatok] Hello! {TALK}"),
+        ("  ЗДРАВСТВУЙТЕ ", f"[znatok] Hello! {TALK}"),
+        ("hello", f"[znatok] Hello! {TALK}"),
+        ("Спасибо большое.", f"[znatok] You are welcome! {TALK}"),
+        ("Thank you!", f"[znatok] You are welcome! {TALK}"),
+        ("кто ты?", f"[znatok] This is the program znatok; a small chat model answers the questions. {TALK}"),
+        ("Who are you?", f"[znatok] This is the program znatok; a small chat model answers the questions. {TALK}"),
+        (
+            "Что ты умеешь?",
+            "[znatok] The model answers the questions of its table, also in other words; it was taught nothing else. "
+            + TALK,
+        ),
+        (
+            "what can you do",
+            "[znatok] The model answers the questions of its table, also in other words; it was taught nothing else. "
+            + TALK,
+        ),
+    ],
+)
+def test_greetings_and_the_like_are_answered_by_the_interface_alone(about_run, capsys, line, reply):
+    typed(about_run, "/history on", line, RESISTOR[0])
+    shown = capsys.readouterr()
+    assert shown.out == f"Model: {RESISTOR[1]}\n"  # neither asked nor remembered
+    assert shown.err.splitlines()[-1] == reply
+
+
+def test_the_interface_answers_in_russian(about_run, capsys):
+    messages.set_language("ru")
+    typed(about_run, "Привет!", "кто ты?", "что ты умеешь?", "спасибо")
+    taught = f"Модель учили по таблице parts.csv (строк: 3). Спросите, например: {RESISTOR[0]}"
+    assert capsys.readouterr().err.splitlines() == [
+        "Отвечает обученная модель (база tiny).",
+        "Обученная модель на экзамене: вопросы таблицы до буквы — 100.0%, заданные другими словами верно — 62.5%.",
+        "Спросите, например:",
+        *(f"  {question}" for question, _ in ROWS),
+        "Задайте вопрос. /help покажет команды, «выход» закончит.",
+        f"[znatok] Здравствуйте! {taught}",
+        f"[znatok] Это программа znatok, а на вопросы отвечает маленькая чат-модель. {taught}",
+        "[znatok] Модель отвечает на вопросы своей таблицы, в том числе заданные другими словами; остальному её не "
+        f"учили. {taught}",
+        f"[znatok] Пожалуйста! {taught}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["Привет, что такое резистор?", "Кто ты такой по профессии?", "доброе утро", "приветик"]
+)
+def test_no_question_is_swallowed(about_run, capsys, line):
+    """Neither one that begins with a greeting, nor a greeting that the table itself asks."""
+    typed(about_run, line)
+    shown = capsys.readouterr()
+    assert shown.out.startswith("Model: ")
+    assert "[znatok]" not in shown.err
+
+
+def test_without_a_run_everything_goes_to_the_model(talker, capsys):
+    typed(talker, "привет")
+    assert capsys.readouterr().out.startswith("Model: ")
+
+
 # ---- the commands ----------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +484,13 @@ def test_where_nothing_was_trained_yet_the_way_there_is_shown(command, tmp_path,
     monkeypatch.chdir(tmp_path)
     code, out, err = command("chat", "--lang", "en")
     assert (code, out, err) == (1, "", "There is no finished run in runs yet. Train a model first: znatok train.\n")
+
+
+def test_ask_sends_a_greeting_to_the_model(command):
+    code, out, err = command("chat", "--ask", "Привет", "--lang", "en")
+    assert code == 0
+    assert out.strip()
+    assert "[znatok]" not in err
 
 
 @pytest.mark.slow

@@ -89,7 +89,7 @@ def _questions(run: "RunFolder") -> str:
 
     try:
         return " ".join(str(record.get("question", "")) for record in read_lines(run.rows))
-    except (OSError, ValueError):
+    except (OSError, RunError):
         return ""
 
 

@@ -55,6 +55,7 @@ def train(
             if isinstance(event, Finished):
                 summary = event.summary
     finally:
+        screen.close()
         signal.signal(signal.SIGINT, previous)
     draw(planned.run, planned.plan.validation.name)
     if options.json:

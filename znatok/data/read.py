@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from znatok.errors import TableError
+from znatok.errors import TableError, reason_of
 from znatok.messages import settle_language, text
 from znatok.records import Problem, Row, Severity, Table
 
@@ -114,7 +114,7 @@ def _file_bytes(path: Path) -> bytes:
             raise TableError("read.missing_near", path=path, near=path.with_name(near)) from None
         raise TableError("read.missing", path=path) from None
     except OSError as error:
-        raise TableError("read.unreadable", path=path, reason=error.strerror) from error
+        raise TableError("read.unreadable", path=path, reason=reason_of(error)) from error
     if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise TableError("read.empty", file=path.name)
     return content

@@ -20,7 +20,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from znatok.errors import ModelError
+from znatok.errors import ModelError, ZnatokError
 from znatok.records import Rendered
 
 Turn = tuple[str, str]
@@ -166,8 +166,17 @@ def _is_control(token: dict[str, Any]) -> bool:
 def load_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
     """The renderer of a base model's folder: `tokenizer_config.json` and its chat template.
 
-    Raises ModelError where the model has no chat template.
+    Raises ModelError where the model has no chat template, or a file of its tokenizer is damaged.
     """
+    try:
+        return _read_renderer(folder, tokenizer_file)
+    except (ZnatokError, OSError):
+        raise
+    except Exception as error:  # a damaged file can fail anywhere, and tokenizers raises plain Exceptions
+        raise ModelError("render.unreadable", folder=folder) from error
+
+
+def _read_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     template_file = folder / "chat_template.jinja"
     chat_template = (

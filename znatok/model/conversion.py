@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from znatok.errors import ModelError
+from znatok.errors import ModelError, reason_of
 from znatok.model.machine import cache_folder
 
 # Told as (stage, bytes done, bytes in all); stages: "fetch", "verify", "convert".
@@ -51,7 +51,7 @@ def convert_gguf(gguf: Path, folder: Path, progress: Progress | None = None) -> 
             _write_manifest(made)
             _put(made, folder)
         except OSError as error:
-            raise ModelError("builtin.cannot_convert", file=gguf, reason=error) from error
+            raise ModelError("builtin.cannot_convert", file=gguf, reason=reason_of(error)) from error
     tell("convert", total, total)
 
 
@@ -114,7 +114,7 @@ def models_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError("builtin.cannot_write", folder=folder, reason=error.strerror) from error
+        raise ModelError("builtin.cannot_write", folder=folder, reason=reason_of(error)) from error
     return folder
 
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from znatok.data.batch import Batch
-from znatok.errors import RunError
+from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.decode import can_decode, decode
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
-from znatok.model.source import BaseSource
+from znatok.model.source import BaseSource, first_line
+from znatok.run_folder import whole_folder, write_bytes
+from znatok.settings import nearest
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["none", "nf4", "int8"]
@@ -68,9 +70,13 @@ class Network:
     # ---- the adapter -------------------------------------------------------------------------------------------
 
     def add_adapter(self, adapter: Adapter) -> None:
-        """Puts a fresh adapter on the base; B starts at zero, so that it changes nothing yet."""
+        """Puts a fresh adapter on the base; B starts at zero, so that it changes nothing yet.
+
+        Raises UsageError where the base has no layers of a name that was asked for.
+        """
         from peft import LoraConfig, get_peft_model
 
+        self._check_targets(adapter.target_modules)
         config = LoraConfig(
             r=adapter.r,
             lora_alpha=adapter.lora_alpha,
@@ -85,6 +91,13 @@ class Network:
         hasten_lora(self._model)
         # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
         self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
+
+    def _check_targets(self, names: Sequence[str]) -> None:
+        layers = [name for name, layer in self._base.named_modules() if isinstance(layer, nn.Linear)]
+        for name in names:
+            if not any(layer == name or layer.endswith(f".{name}") for layer in layers):
+                known = sorted({layer.rpartition(".")[2] for layer in layers})
+                raise UsageError("source.no_layers", name=name, near=nearest(name, known), names=", ".join(known))
 
     def load_adapter(self, folder: Path) -> None:
         """Puts a saved adapter on the base, for use.
@@ -107,18 +120,19 @@ class Network:
         self.use()
 
     def save_adapter(self, folder: Path) -> None:
-        """Writes the adapter in PEFT's format."""
-        from safetensors.torch import save_file
+        """Writes the adapter in PEFT's format, whole or not at all."""
+        from safetensors.torch import save
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self._model.peft_config["default"].inference_mode = True
-        self._model.peft_config["default"].save_pretrained(str(folder))
-        self._model.peft_config["default"].inference_mode = False
         tensors = {
             _saved_name(name): value.detach().to("cpu", torch.float32).contiguous()
             for name, value in self._adapter_parameters()
         }
-        save_file(tensors, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+        with whole_folder(folder) as beside:
+            config = self._model.peft_config["default"]
+            config.inference_mode = True
+            config.save_pretrained(str(beside))
+            config.inference_mode = False
+            write_bytes(beside / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))
 
     @torch.no_grad()
     def read_adapter(self, folder: Path) -> None:
@@ -231,12 +245,16 @@ class Network:
 def load_network(
     source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
 ) -> Network:
-    """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout."""
+    """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout.
+
+    Raises ModelError where transformers does not know the model, or some of its weights are not there.
+    """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
     from transformers.utils import logging
 
     torch.manual_seed(seed)
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     quantization_config = None
     if quantization == "nf4":
         quantization_config = BitsAndBytesConfig(
@@ -244,14 +262,23 @@ def load_network(
         )
     elif quantization == "int8":
         quantization_config = BitsAndBytesConfig(load_in_8bit=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        str(source.folder),
-        dtype=getattr(torch, dtype),
-        device_map={"": device} if quantization_config or device != "cpu" else None,
-        quantization_config=quantization_config,
-        attn_implementation="sdpa",
-        local_files_only=True,
-    )
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            str(source.folder),
+            dtype=getattr(torch, dtype),
+            device_map={"": device} if quantization_config or device != "cpu" else None,
+            quantization_config=quantization_config,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever transformers stumbles on in a folder that it does not know
+        raise ModelError("source.cannot_load", folder=source.folder, reason=first_line(error)) from error
+    if absent := sorted(found["missing_keys"]):
+        # transformers would give them random values and go on.
+        raise ModelError("source.absent_weights", folder=source.folder, count=len(absent), name=absent[0])
     # What the base's makers set for sampling (a penalty for repetition, say) would seep into greedy decoding.
     model.generation_config = GenerationConfig()
     for parameter in model.parameters():

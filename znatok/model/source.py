@@ -8,13 +8,15 @@ import hashlib
 import json
 import queue
 import re
+import socket
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from znatok.errors import ModelError
+from znatok.errors import ModelError, reason_of
+from znatok.messages import text
 from znatok.model.builtin import BUILTIN_HUB_ID, WHEEL_BYTES, builtin_folder, builtin_is_cached
 from znatok.model.conversion import Progress, convert_gguf, is_intact, models_folder, sha256_of, silent
 
@@ -125,7 +127,7 @@ def tokenizer_file(folder: Path) -> Path:
                 tokenizer.backend_tokenizer.save(str(Path(beside) / made.name))
                 (Path(beside) / made.name).replace(made)
         except Exception as error:  # whatever transformers stumbles on in a folder that it does not know
-            raise ModelError("source.no_tokenizer", folder=folder, reason=_first_line(error)) from error
+            raise ModelError("source.no_tokenizer", folder=folder, reason=first_line(error)) from error
     return made
 
 
@@ -171,7 +173,7 @@ def _fetch_snapshot(hub_id: str, tell: Progress) -> Path:
     except RepositoryNotFoundError as error:
         raise ModelError("source.not_on_hub", hub_id=hub_id) from error
     except Exception as error:  # its HTTP library's errors, which is not always the same library
-        raise ModelError("source.hub_unreachable", hub_id=hub_id, reason=_first_line(error)) from error
+        raise ModelError("source.hub_unreachable", hub_id=hub_id, reason=_why(error)) from error
 
 
 def _await_hub(hub_id: str) -> None:
@@ -214,11 +216,13 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder that is not a model in safetensors, and say what it is instead."""
+    """Refuse a folder that is not a whole model in safetensors, and say what it is instead."""
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError("source.is_adapter", folder=folder)
     if not (folder / "config.json").is_file():
         raise ModelError("source.no_config", folder=folder)
+    if not _is_object(folder / "config.json"):
+        raise ModelError("source.damaged", file=folder / "config.json")
     weights = {file.name for file in folder.glob("*.safetensors")}
     if not weights:
         pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
@@ -228,6 +232,27 @@ def _check_folder(folder: Path) -> None:
     missing = sorted(_shards(folder) - weights)
     if missing:
         raise ModelError("source.missing_weights", folder=folder, files=", ".join(missing))
+    for name in sorted(weights):
+        if not _is_whole(folder / name):
+            raise ModelError("source.damaged", file=folder / name)
+
+
+def _is_object(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+    except ValueError:
+        return False
+
+
+def _is_whole(weights: Path) -> bool:
+    """Whether a safetensors file is as long as its header says."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(weights), "np"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _shards(folder: Path) -> set[str]:
@@ -248,6 +273,22 @@ def _unknown(name: str) -> ModelError:
     return ModelError("source.unknown_name", name=name, near=near, names=", ".join(names))
 
 
-def _first_line(error: Exception) -> str:
+def _why(error: BaseException) -> str:
+    """Why the hub did not answer: the system's refusal at the bottom of it, else the first line of the message."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return text("reason.silence")
+        if isinstance(cause, socket.gaierror):
+            return text("reason.no_address")
+        if type(cause).__name__ == "OfflineModeIsEnabled":
+            return text("reason.offline")
+        if isinstance(cause, OSError) and cause.errno:
+            return reason_of(cause)
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)
+
+
+def first_line(error: BaseException) -> str:
     """The first line of an error's message that has words in it, without the address lists that may follow."""
     return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -122,7 +122,7 @@ def _split(rows: tuple[Row, ...], settings: Settings) -> tuple[tuple[Row, ...], 
     """The rows to train, and the share of facts that `classic` keeps out."""
     if not settings.test_size:
         return rows, ()
-    held = max(1, round(len(rows) * settings.test_size))
+    held = min(len(rows) - 1, max(1, round(len(rows) * settings.test_size)))
     out = set(random.Random(settings.seed).sample(range(len(rows)), held))
     return (
         tuple(row for place, row in enumerate(rows) if place not in out),

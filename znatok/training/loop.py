@@ -27,7 +27,7 @@ from znatok.model.machine import peak_rss_bytes
 from znatok.model.network import Network, load_network
 from znatok.model.source import BUILTIN, find_base, is_cached, tokenizer_file
 from znatok.records import Row, Table
-from znatok.run_folder import RunFolder, append_line, new_run, write_json, write_lines, write_text
+from znatok.run_folder import RunFolder, append_line, discard, new_run, write_json, write_lines, write_text
 from znatok.settings import Settings, settings_toml
 from znatok.training.checkpoints import Checkpoints
 from znatok.training.events import (
@@ -65,7 +65,8 @@ def train(
     run: the folder to write, else one in `runs/`.  stop: set it to end after the step under way.  progress: told about
     the one-time fetch of the base model.
 
-    Raises TableError, ModelError, RunError and UsageError, all before anything is trained.
+    Raises TableError, ModelError, RunError and UsageError, all before anything is trained and with nothing left behind;
+    OSError naming the file where one cannot be written.
     """
     started = time.monotonic()
     stop = stop or Flag()
@@ -77,12 +78,15 @@ def train(
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     plan = make_plan(settings, table, source, renderer)
     folder = new_run(run, data)
-    _write_beginning(folder, settings, table, plan, renderer)
-    yield Planned(plan, folder)
-
-    loading = time.monotonic()
-    network = load_network(source, plan.dtype, plan.device, plan.quantization, seed=settings.seed)
-    network.add_adapter(plan.adapter)
+    try:
+        _write_beginning(folder, settings, table, plan, renderer)
+        yield Planned(plan, folder)
+        loading = time.monotonic()
+        network = load_network(source, plan.dtype, plan.device, plan.quantization, seed=settings.seed)
+        network.add_adapter(plan.adapter)
+    except (Exception, KeyboardInterrupt):
+        discard(folder)
+        raise
     yield ModelLoaded(time.monotonic() - loading)
 
     ended: TrainingEnded | None = None
@@ -238,7 +242,7 @@ def _examined(network: Network, renderer: Renderer, plan: Plan, table: Table) ->
 
 def _write_beginning(folder: RunFolder, settings: Settings, table: Table, plan: Plan, renderer: Renderer) -> None:
     write_text(folder.settings, settings_toml(settings))
-    write_json(folder.plan, plan.describe() | {"template": renderer.describe()})
+    write_json(folder.plan, {"table": table.path.name} | plan.describe() | {"template": renderer.describe()})
     trained = {row.number for row in plan.rows}
     held = {row.number for row in plan.heldout}
     records: list[dict[str, Any]] = [

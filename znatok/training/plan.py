@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from znatok.data.render import Renderer
-from znatok.errors import TableError
+from znatok.errors import ModelError, TableError
 from znatok.messages import text
 from znatok.model import machine, speed
+from znatok.model.gpu import driver_without_cuda_notice
 from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
@@ -23,6 +24,9 @@ SAMPLE_SHARE = 0.02
 
 GPU_TOKENS_PER_SECOND = 20_000.0
 """A first guess for any GPU; three steps later it is measured."""
+
+SHAPE = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
+"""What a base's config.json must say for the forecasts; the models that we can train all do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Plan:
 def make_plan(settings: Settings, table: Table, source: BaseSource, renderer: Renderer) -> Plan:
     """Decides everything that `settings` left open, for this table on this machine.
 
-    Raises TableError where a row is longer than the model's context.
+    Raises TableError where a row is longer than the model's context, ModelError where the model has another shape.
     """
     means = _means(settings)
     costs = row_costs(table.rows, renderer)
@@ -183,6 +187,8 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
 
 def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson) -> Iterator[Choice]:
     """The plan as it is shown, line by line."""
+    if notice := driver_without_cuda_notice():
+        yield Choice(text("plan.gpu"), text("plan.gpu_idle"), notice)
     why = "model_asked" if settings.model != "auto" else "model_builtin" if plan.source.is_builtin else "model_gpu"
     yield _choice("model", plan.source.name, why)
     on_cpu = text("plan.threads", threads=plan.threads)
@@ -223,5 +229,10 @@ def _refuse_too_long(table: Table, costs: dict[int, Cost], source: BaseSource) -
 
 
 def _config(source: BaseSource) -> dict[str, Any]:
+    """The base's shape. Raises ModelError where it is not described as Llama, Qwen and Gemma are."""
     config: dict[str, Any] = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-    return config.get("text_config", config)  # type: ignore[no-any-return]
+    config = config.get("text_config", config)
+    absent = [name for name in SHAPE if not isinstance(config.get(name), int)]
+    if absent:
+        raise ModelError("source.unknown_shape", folder=source.folder, names=", ".join(absent))
+    return config

@@ -12,6 +12,7 @@ from znatok.data.render import Turn
 from znatok.errors import ZnatokError
 from znatok.messages import text
 from znatok.use.loading import Talker
+from znatok.use.small_talk import read_taught
 from znatok.use.terminal import printable
 
 ANSWER_TOKENS = 400
@@ -104,12 +105,18 @@ def converse(
 ) -> None:
     """A conversation, until the user leaves. Questions and answers go to stdout, all else to stderr.
 
+    About a run it opens with the score and three questions of the table; greetings and the like are answered by the
+    interface, never by the model.
+
     words_for_user, words_for_model: who speaks, at the beginning of a line.  ask: where lines come from instead of the
     terminal or the pipe.
     """
     ask = ask or (terminal(words_for_user) if sys.stdin.isatty() and sys.stdout.isatty() else piped(words_for_user))
     conversation = _Conversation(talker, words_for_model, use_adapter and talker.network.has_adapter)
+    taught = read_taught(talker.run) if talker.run else None
     conversation.tell_who_answers()
+    if taught:
+        say(taught.opening())
     tell("chat.opening")
     while True:
         try:
@@ -120,6 +127,8 @@ def converse(
             return
         if _COMMAND.match(line):
             conversation.obey(line)
+        elif taught and (reply := taught.reply(line)):
+            say(reply)
         elif line:
             conversation.ask(line)
 
@@ -252,4 +261,9 @@ def write(piece: str) -> None:
 
 def tell(key: str, **values: object) -> None:
     """Puts the message `key` on stderr."""
-    print(printable(text(key, **values)), file=sys.stderr, flush=True)
+    say(text(key, **values))
+
+
+def say(words: str) -> None:
+    """Puts `words` on stderr."""
+    print(printable(words), file=sys.stderr, flush=True)

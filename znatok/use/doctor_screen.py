@@ -220,7 +220,7 @@ def _show_gpu(console: Console, found: Diagnosis) -> None:
         for device in state.devices:
             _say(console, label, f"{device.name}, {_gigabytes(device.memory_bytes)}")
     elif state and state.driver and state.driver.problem:
-        _say(console, label, text("doctor.gpu_driver_fails", reason=state.driver.problem))
+        _say(console, label, text("doctor.gpu_driver_fails", reason=state.driver.problem.rstrip(".")))
     elif state and state.driver:
         _say(console, label, text("doctor.gpu_hidden", cuda=state.torch_cuda))
     else:

@@ -145,14 +145,16 @@ def _read_adapter_config(folder: Path) -> dict[str, Any]:
         raise RunError("run.not_ours", folder=folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise RunError("chat.no_adapter_weights", folder=folder)
+    file = folder / ADAPTER_CONFIG
     try:
-        config: dict[str, Any] = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if config["peft_type"] != "LORA" or not config["base_model_name_or_path"]:
             raise ValueError("not a LoRA adapter with a named base")
-        with safe_open(str(folder / ADAPTER_WEIGHTS), "pt"):
+        file = folder / ADAPTER_WEIGHTS
+        with safe_open(str(file), "pt"):
             pass
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise RunError("chat.adapter_damaged", folder=folder, reason=error) from error
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise RunError("chat.adapter_damaged", file=file) from error
     return config
 
 

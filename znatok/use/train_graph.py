@@ -1,9 +1,10 @@
 """The training graph: losses and the exact share over steps, from a run's metrics."""
 
+import io
 import math
 
 from znatok.messages import text
-from znatok.run_folder import RunFolder, read_lines
+from znatok.run_folder import RunFolder, read_lines, write_bytes
 
 
 def draw(run: RunFolder, validation: str) -> None:
@@ -42,7 +43,9 @@ def draw(run: RunFolder, validation: str) -> None:
     lines = [*losses.get_lines()[1:], *shares.get_lines()]
     losses.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
     losses.grid(alpha=0.2)
-    figure.savefig(run.graph, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120, format="png")
+    write_bytes(run.graph, picture.getvalue())
 
 
 def _smoothed(values: list[float]) -> list[float]:

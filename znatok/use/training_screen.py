@@ -68,14 +68,14 @@ class TrainingScreen:
             case Validated():
                 pass
             case TrainingEnded():
-                self._close()
+                self.close()
                 self._say(f"screen.ended.{event.stopped_because}", steps=event.steps, time=duration(event.seconds))
                 if event.stopped_because is Stopped.INTERRUPTED:
                     self._say("screen.saved", run=self._run)
             case ExamAdvanced(done, total):
                 self._advance(text("screen.exam"), done, total, "")
             case Finished():
-                self._close()
+                self.close()
                 self._finish(event)
 
     def fetched(self, stage: str, done: int, total: int) -> None:
@@ -83,7 +83,7 @@ class TrainingScreen:
         size = text("screen.megabytes", done=done // 1_000_000, total=total // 1_000_000) if stage == "fetch" else ""
         self._advance(text(f"screen.model.{stage}"), done, total, size)
         if done >= total:
-            self._close()
+            self.close()
 
     def _say(self, key: str, **values: Any) -> None:
         self._console.print(printable(text(key, **values)))
@@ -135,7 +135,7 @@ class TrainingScreen:
                 )
             return
         if self._bar is None or self._bar.tasks[0].description != what:
-            self._close()
+            self.close()
             columns: tuple[ProgressColumn, ...] = (
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=20),
@@ -147,7 +147,8 @@ class TrainingScreen:
             self._bar.add_task(what, total=total, facts=facts)
         self._bar.update(self._bar.tasks[0].id, completed=done, total=total, facts=facts)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Takes the moving bar off the screen."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -162,7 +163,7 @@ class TrainingScreen:
 
     def show_exam(self, exam: dict[str, Any], answers: list[dict[str, Any]]) -> None:
         """The scores, some answers before and after, and the rows that are not known by heart."""
-        self._close()
+        self.close()
         self._scores(exam)
         self._pairs(answers)
         missed = [answer for answer in answers if answer["set"] == "trained" and not answer["exact"]["after"]]
