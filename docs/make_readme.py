@@ -1,6 +1,6 @@
-"""Fills the measured parts of README.md and README.ru.md from two finished runs, and copies the training graph.
+"""Fills the measured parts of README.md and README.ru.md from finished runs, and copies the training graph.
 
-    python -m docs.make_readme runs/dataset runs/dataset-2     (a run of `learn`, a run of `classic`)
+    python -m docs.make_readme runs/dataset [runs/dataset-2]     (a run of `learn`; one of `classic`, where there is one)
 
 What stands between `<!-- begin: NAME -->` and `<!-- end -->` is written by this script, never by hand.
 """
@@ -34,8 +34,10 @@ WORDS = {
         "exact": "answer to the letter",
         "passed": "answer right",
         "stopped": "stopped by itself",
-        "head": "| questions | measure | base | `classic` | `learn` |",
-        "cost": "| training + exam | minutes, peak memory | | {classic} | {learn} |",
+        "questions": "questions",
+        "measure": "measure",
+        "base": "base",
+        "cost": "training and exam | time, peak memory",
         "setting": "| setting | `learn` | `classic` |",
         "by_plan": "by the model's width: {rate:g}",
         "auto": "chosen for the machine",
@@ -52,8 +54,10 @@ WORDS = {
         "exact": "ответ до буквы",
         "passed": "ответ верен",
         "stopped": "остановилась сама",
-        "head": "| вопросы | мера | база | `classic` | `learn` |",
-        "cost": "| обучение и экзамен | минуты, память | | {classic} | {learn} |",
+        "questions": "вопросы",
+        "measure": "мера",
+        "base": "база",
+        "cost": "обучение и экзамен | время, память",
         "setting": "| настройка | `learn` | `classic` |",
         "by_plan": "по ширине модели: {rate:g}",
         "auto": "по машине",
@@ -65,7 +69,8 @@ WORDS = {
 
 
 def main() -> None:
-    learn, classic = (RunFolder(Path(argument)) for argument in sys.argv[1:3])
+    learn, classic, *_ = [*(RunFolder(Path(argument)) for argument in sys.argv[1:]), None, None]
+    assert learn is not None
     shutil.copy(learn.graph, ROOT / "docs" / "train_graph.png")
     dialogue = _dialogue(learn)
     for language, name in (("en", "README.md"), ("ru", "README.ru.md")):
@@ -90,25 +95,33 @@ def _exam(run: RunFolder) -> dict[str, Any]:
     return found
 
 
-def _results(learn: RunFolder, classic: RunFolder, words: dict[str, Any]) -> str:
-    exams = {"learn": _exam(learn), "classic": _exam(classic)}
-    lines = [words["head"], "|---|---|---|---|---|"]
+def _results(learn: RunFolder, classic: RunFolder | None, words: dict[str, Any]) -> str:
+    runs = {"classic": classic, "learn": learn} if classic else {"learn": learn}
+    exams = {preset: _exam(run) for preset, run in runs.items()}
+    lines = [
+        f"| {words['questions']} | {words['measure']} | {words['base']} | "
+        + " | ".join(f"`{name}`" for name in exams)
+        + " |",
+        "|---|---|---|" + "---|" * len(exams),
+    ]
     for name in ("trained", "reworded", "heldout"):
+        # The base knows nothing of either recipe; its answers to facts that only `classic` keeps out are in that run.
+        of_base = next(
+            (exam["sets"][name]["before"] for exam in reversed(exams.values()) if name in exam["sets"]), None
+        )
+        if of_base is None:
+            continue
         for measure in ("exact", "passed", "stopped"):
-            cells = []
-            for preset, policy in (("learn", "before"), ("classic", "after"), ("learn", "after")):
-                scores = exams[preset]["sets"].get(name) or (
-                    exams["classic"]["sets"][name] if policy == "before" else None
-                )
-                cells.append(_cell(scores and scores[policy], measure, words))
+            after = [exam["sets"].get(name, {}).get("after") for exam in exams.values()]
+            cells = [_cell(scores, measure, words) for scores in (of_base, *after)]
             lines.append(f"| {words['set'][name]} | {words[measure]} | {' | '.join(cells)} |")
-    cost = {
-        preset: "{:.0f} {}, {:.1f} {}".format(
+    costs = [
+        "{:.0f} {}, {:.1f} {}".format(
             exam["summary"]["total_seconds"] / 60, words["min"], exam["summary"]["peak_memory_bytes"] / 1e9, words["gb"]
         )
-        for preset, exam in exams.items()
-    }
-    return "\n".join([*lines, words["cost"].format(**cost)])
+        for exam in exams.values()
+    ]
+    return "\n".join([*lines, f"| {words['cost']} | | {' | '.join(costs)} |"])
 
 
 def _cell(scores: dict[str, Any] | None, measure: str, words: dict[str, Any]) -> str:
