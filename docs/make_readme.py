@@ -1,6 +1,6 @@
 """Fills the measured parts of README.md and README.ru.md from finished runs, and copies the training graph.
 
-    python -m docs.make_readme runs/dataset [runs/dataset-2]     (a run of `learn`; one of `classic`, where there is one)
+    python -m docs.make_readme runs/dataset [runs/dataset-2]     (a run of `learn`, one of `classic`)
 
 What stands between `<!-- begin: NAME -->` and `<!-- end -->` is written by this script, never by hand.
 """

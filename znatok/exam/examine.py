@@ -22,6 +22,9 @@ Policy = Literal["before", "after"]
 TOKENS_BETWEEN = 8
 """Tokens that a batch writes between two signs of progress."""
 
+BEGINNING = 8
+"""Tokens of an answer that are scored before the rest is."""
+
 SCORED_TOGETHER = 32
 """Rows scored in one forward pass; more would only take more memory."""
 
@@ -63,6 +66,11 @@ class _Item:
         return self.rendered.ids[: self.rendered.answer_start]
 
     @property
+    def beginning(self) -> Rendered:
+        """The conversation up to the first few tokens of its answer."""
+        return Rendered(self.rendered.ids[: self.rendered.answer_start + BEGINNING], self.rendered.answer_start)
+
+    @property
     def limit(self) -> int:
         """New tokens after which an answer is cut: 1.5 times the reference's and 16."""
         return (3 * (len(self.rendered.ids) - self.rendered.answer_start)) // 2 + 16
@@ -91,11 +99,23 @@ class _Examiner:
     mark_ids: frozenset[int]
 
     def exact(self, policy: Policy, items: Sequence[_Item]) -> list[bool]:
-        """For each item, whether every token of the reference and its end of turn is the most probable one."""
-        batch = make_batch([item.rendered for item in items])
+        """For each item, whether every token of the reference and its end of turn is the most probable one.
+
+        A base almost never knows a whole answer: it is asked for the beginnings first, and for the rest only of those
+        whose beginning was right.
+        """
+        if policy == "before":
+            begun = self._all_right(policy, [item.beginning for item in items])
+            right = [item.rendered for item, is_right in zip(items, begun, strict=True) if is_right]
+            rest = iter(self._all_right(policy, right) if right else ())
+            return [is_right and next(rest) for is_right in begun]
+        return self._all_right(policy, [item.rendered for item in items])
+
+    def _all_right(self, policy: Policy, rendered: Sequence[Rendered]) -> list[bool]:
+        batch = make_batch(rendered)
         with self._under(policy), torch.no_grad():
             correct_N = self.network.score(batch).correct_N.cpu().numpy()
-        return [bool(wrong == 0) for wrong in np.bincount(batch.row_N[~correct_N], minlength=len(items))]
+        return [bool(wrong == 0) for wrong in np.bincount(batch.row_N[~correct_N], minlength=len(rendered))]
 
     def growing(self, items: Sequence[_Item]) -> Iterator[list[list[int]]]:
         """Greedy answers of a batch, to be drawn through `some`."""

@@ -25,13 +25,15 @@ class _LoraLinear(torch.autograd.Function):
         return y_NO.view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, None, Tensor, Tensor, None]:
         x_NI, weight, a_RI, b_OR, low_NR = ctx.saved_tensors
         dy = gradients[0]
         dy_NO = dy.reshape(-1, dy.shape[-1])
         dlow_NR = (dy_NO @ b_OR).mul_(ctx.scale)
         db_OR = (dy_NO.t() @ low_NR).float().mul_(ctx.scale)
         da_RI = (dlow_NR.t() @ x_NI).float()
+        if not ctx.needs_input_grad[0]:  # below the first layer nothing is trained
+            return None, None, da_RI, db_OR, None
         dx_NI = (dy_NO @ weight).addmm_(dlow_NR, a_RI)
         return dx_NI.view(*dy.shape[:-1], -1), None, da_RI, db_OR, None
 
