@@ -10,8 +10,8 @@ import inspect
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import App
 from cyclopts.argument import Argument
@@ -19,14 +19,15 @@ from cyclopts.argument import Argument
 from znatok import cli, messages
 from znatok.errors import UsageError, ZnatokError
 from znatok.messages import text
-from znatok.model.source import BUILTIN, SHORT_NAMES
+from znatok.model.source import BASE_MODELS
 from znatok.run_folder import RUNS, RunFolder, write_text
-from znatok.settings import PRESETS, Settings, make_settings
+from znatok.settings import PRESETS, Settings, _takes, make_settings
 
 FOLDER = Path(__file__).parent / "reference"
 COMMAND_LINES = {name: f"znatok {name}" for name in cli.COMMANDS} | {cli.ORIGINAL_CHAT: "python chat.py"}
 NOT_SET = "—"
-VALUES = {str: "text", Path: "path", int: "whole number", float: "number", bool: "true or false"}
+VALUES = {str: "text", Path: "path", int: "whole number"}
+"""Of the flags that are no settings."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +61,8 @@ def _commands() -> str:
     lines += ["| exit code | meaning |", "|---|---|", "| 0 | done |"]
     lines += [f"| {ZnatokError.exit_code} | a problem, explained in one message |"]
     lines += [f"| {UsageError.exit_code} | wrong usage, with the nearest right word |"]
-    lines += [f"| {cli.INTERRUPTED} | stopped with Ctrl+C |", ""]
+    lines += [f"| {cli.INTERRUPTED} | stopped with Ctrl+C |"]
+    lines += [f"| {cli.READER_LEFT} | nothing reads the output any more, as behind `znatok … \\| head` |", ""]
     # Every command has them; one is asked.
     common = [argument for argument in _arguments(app, cli.COMMANDS[0]) if _is_common(argument)]
     lines += ["## Flags of every command", "", *_flag_table(common)]
@@ -95,10 +97,16 @@ def _settings() -> str:
     for name, field in Settings.model_fields.items():
         defaults = [_shown(getattr(settings, name)) for settings in presets.values()]
         cells = [defaults[0], *(one if one == defaults[0] else f"**{one}**" for one in defaults[1:])]
-        lines.append(_line(f"`{name}`", _value(field.annotation, field.metadata), *cells, text(f"settings.{name}")))
-    lines += ["", "## Base models by short name", "", "| `model` | hub id |", "|---|---|"]
-    lines += [_line(f"`{name}`", f"`{hub_id}`") for name, hub_id in SHORT_NAMES.items()]
-    lines += ["", f"`{BUILTIN}` is the built-in model. A hub id (`owner/name`), a folder or a GGUF file will do too."]
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        takes = _takes(field.annotation, choices, field.metadata)
+        lines.append(_line(f"`{name}`", takes, *cells, text(f"settings.{name}")))
+    lines += ["", "## Base models by short name", ""]
+    lines += ["| `model` | hub id | to fetch | licence | tokens per Russian word |", "|---|---|---|---|---|"]
+    for name, base in BASE_MODELS.items():
+        licence = base.licence + (" (to be accepted on the hub)" if base.is_gated else "")
+        size = text("doctor.gigabytes", gigabytes=base.gigabytes)
+        lines.append(_line(f"`{name}`", f"`{base.hub_id}`", size, licence, _shown(base.tokens_per_russian_word)))
+    lines += ["", text("doctor.tokens_note"), "A hub id (`owner/name`), a folder or a GGUF file will do too."]
     return "\n".join(lines) + "\n"
 
 
@@ -161,17 +169,11 @@ def _anchor(heading: str) -> str:
     return "".join(letter for letter in heading.lower().replace(" ", "-") if letter.isalnum() or letter in "-_")
 
 
-def _value(annotation: Any, limits: Iterable[Any] = ()) -> str:
-    """What a value may be: "whole number, ≥ 1", or the words that can be chosen."""
-    if get_origin(annotation) in (Union, UnionType):
-        (annotation,) = (member for member in get_args(annotation) if member is not NoneType)
-    if get_origin(annotation) is Literal:
-        return ", ".join(_ticked(get_args(annotation)))
-    if get_origin(annotation) is tuple:
-        return "list of names"
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    bounds = [f"{sign} {getattr(one, name):g}" for one in limits for name, sign in signs.items() if hasattr(one, name)]
-    return ", ".join([VALUES[annotation], *bounds])
+def _value(annotation: Any) -> str:
+    """What stands behind a flag: the kind of value, or the words that can be chosen."""
+    members = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
+    kind = next(one for one in members if one is not NoneType)
+    return ", ".join(_ticked(get_args(kind))) if get_origin(kind) is Literal else VALUES[kind]
 
 
 def _shown(value: Any) -> str:

@@ -115,13 +115,15 @@ def _refused(error: OSError) -> str:
     if place is None:
         _let_go_of_stdout()  # most likely it is what cannot be written
         return text("cli.refused", reason=reason_of(error), advice=advice_on(error))
-    return text("cli.refused_file", file=os.fsdecode(place), reason=reason_of(error), advice=advice_on(error))
+    file = os.fsdecode(place) if isinstance(place, bytes) else place
+    return text("cli.refused_file", file=file, reason=reason_of(error), advice=advice_on(error))
 
 
 def _let_go_of_stdout() -> None:
     """What is still to be written there goes nowhere: else Python would fail on it once more when it ends."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        number = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _usage(error: CycloptsError) -> str:

@@ -21,7 +21,7 @@ Preset = Literal["learn", "quick", "classic"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
-    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 13.0},
+    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 10.0},
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
     "classic": {
@@ -41,6 +41,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
+        "finishing_rounds": 0,
         "logging_steps": 2,
         "save_total_limit": 2,
         "test_size": 0.2,
@@ -72,7 +73,7 @@ class Settings(BaseModel):
     bias: Literal["none"] = "none"
 
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    num_train_epochs: float = Field(17.0, gt=0)
+    num_train_epochs: float = Field(16.0, gt=0)
     per_device_train_batch_size: int = Field(4, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     lr_scheduler_type: Literal["warmup_stable_decay", "linear"] = "warmup_stable_decay"
@@ -85,6 +86,7 @@ class Settings(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["auto", "none", "nf4", "int8"] = "auto"
     rewording: float = Field(0.65, ge=0, le=1)
+    finishing_rounds: int = Field(8, ge=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)
     logging_steps: int = Field(1, ge=1)

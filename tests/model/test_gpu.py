@@ -31,6 +31,7 @@ def programs(tmp_path, monkeypatch):
     folder.mkdir()
     write_program(folder / "python")
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     monkeypatch.setattr(gpu, "DRIVER_FILES", {})
@@ -197,8 +198,8 @@ def test_a_gpu_that_torch_can_use_is_described_and_no_driver_is_asked(programs, 
         ),
         (
             "ru",
-            "torch собран для CUDA 13.0, а драйвер видеокарты (GeForce RTX 3060) умеет только CUDA 12.4, поэтому "
-            "она простаивает. Обновите драйвер (https://www.nvidia.com/drivers) или поставьте подходящий к нему torch: ",
+            "torch собран для CUDA 13.0, а драйвер видеокарты (GeForce RTX 3060) умеет только CUDA 12.4, поэтому она "
+            "простаивает. Обновите драйвер (https://www.nvidia.com/drivers) или поставьте подходящий к нему torch: ",
         ),
     ],
 )

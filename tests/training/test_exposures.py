@@ -38,6 +38,18 @@ def test_without_rewording_the_questions_stay_as_they_are_and_with_it_they_do_no
     assert 0.25 < share_of_plain(0.65) < 0.5
 
 
+def test_rows_shown_again_come_as_they_stand_in_full_batches():
+    exposures = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=1.0, seed=0)
+    batches = exposures.again([7, 2, 9, 0, 5])
+    assert [len(places) for _, places in batches] == [4, 4]
+    shown = [place for _, places in batches for place in places]
+    assert shown[:5] == [7, 2, 9, 0, 5]
+    assert len(set(shown)) == 8
+    expected = tiny_renderer().conversation(ROWS[7].question, ROWS[7].answer).ids
+    assert tuple(batches[0][0].ids_BL[0][: len(expected)]) == expected
+    assert exposures.again([]) == []
+
+
 def test_the_seed_alone_decides_the_stream():
     def ids(seed):
         return [batch.ids_BL.tolist() for batch, _ in first(8, seed=seed)]

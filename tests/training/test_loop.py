@@ -127,6 +127,17 @@ def test_one_watches_it_learn(table, model, tmp_path):
     assert [record["answer"] for record in kept] == [event.answer for event in sampled]
 
 
+def test_rows_not_known_at_the_planned_end_are_shown_again_until_they_are(table, model, tmp_path):
+    short = {"num_train_epochs": 22.0, "rewording": 0.0, "lr_scheduler_type": "linear"}
+    plain = trained(table, model, tmp_path / "plain", finishing_rounds=0, **short)[-1].summary
+    assert plain["exam"]["trained"]["after"]["exact"] < 1
+    assert plain["steps"] == 22
+    finished = trained(table, model, tmp_path / "finished", finishing_rounds=200, **short)[-1].summary
+    assert finished["exam"]["trained"]["after"]["exact"] == 1
+    assert 22 < finished["steps"] < 222
+    assert finished["stopped_because"] == "known"
+
+
 def test_a_stop_asked_for_ends_after_the_step_with_the_adapter_saved(table, model, tmp_path):
     stop = Flag()
     seen = []

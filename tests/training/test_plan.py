@@ -66,7 +66,7 @@ def test_classic_is_the_original_recipe_to_the_letter(base, table):
     assert (settings.dtype, settings.optim) == ("float16", "paged_adamw_8bit")
     assert (settings.logging_steps, settings.save_total_limit) == (2, 2)
     assert (settings.test_size, settings.load_best_model_at_end) == (0.2, True)
-    assert settings.lr_scheduler_type == "linear"
+    assert (settings.lr_scheduler_type, settings.rewording, settings.finishing_rounds) == ("linear", 0, 0)
     plan = plan_of(base, table, preset="classic", dtype="float16")
     assert (len(plan.rows), len(plan.heldout)) == (100, 25)
     assert plan.steps == 5 * 100 // 8 or plan.steps == round(5 * 50 / 4)

@@ -22,6 +22,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr(gpu, "DRIVER_FILES", {})
     monkeypatch.setattr(gpu, "WSL_SMI", tmp_path / "none")
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
@@ -135,7 +136,6 @@ def test_a_gpu_that_stands_idle_is_told_with_the_command(capsys, place, monkeypa
     script = '#!/bin/sh\n[ $# -gt 0 ] && echo "8.6, NVIDIA GeForce RTX 3060" || echo "CUDA Version: 13.0"\n'
     (place / "bin" / "nvidia-smi").write_text(script, encoding="utf-8")
     (place / "bin" / "nvidia-smi").chmod(0o755)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(gpu, "version", lambda name: "2.13.0")
     has(monkeypatch, "pip")

@@ -20,7 +20,7 @@ _BRACKET = re.compile(r"\s+\(([^()]*)\)(?!\w)")
 
 _GREETINGS = {
     "ru": ("Привет!", "Здравствуйте!", "Добрый день.", "Слушай,", "Ребята,", "Так,", "Ну", "А", "Эй,", "Извините,"),
-    "en": ("Hi!", "Hello.", "Good day.", "Listen,", "Hey,", "So", "Well,", "And", "Folks,", "Excuse me,"),
+    "en": ("Hi!", "Hello.", "Good day.", "Listen,", "Hey,", "So", "Well,", "Now,", "Folks,", "Excuse me,"),
 }
 _REQUESTS = {
     "ru": (

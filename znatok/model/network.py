@@ -187,6 +187,11 @@ class Network:
         """The summed loss over the batch's trained tokens, without a gradient."""
         return float(self.score(batch).loss)
 
+    @torch.no_grad()
+    def hits(self, batch: Batch) -> Tensor:
+        """Whether each trained token of the batch is the most probable one, (N,) bool."""
+        return self.score(batch).correct_N
+
     def peak_memory_bytes(self) -> int | None:
         """The most memory allocated on a GPU; None on a CPU, where the process is what counts."""
         return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None

@@ -28,6 +28,16 @@ class Exposures:
         while True:
             yield from self._one_pass()
 
+    def again(self, places: Sequence[int]) -> list[tuple[Batch, tuple[int, ...]]]:
+        """These rows once more, as they stand; others fill up the batches, so that those are not forgotten."""
+        others = [place for place in range(len(self._rows)) if place not in places]
+        lacking = min(-len(places) % self._batch_size, len(others))
+        shown = [*places, *self._rng.sample(others, lacking)]
+        batches = [shown[start : start + self._batch_size] for start in range(0, len(shown), self._batch_size)]
+        rows = [[self._rows[place] for place in batch] for batch in batches]
+        rendered = [[self._renderer.conversation(row.question, row.answer) for row in batch] for batch in rows]
+        return [(make_batch(one), tuple(batch)) for one, batch in zip(rendered, batches, strict=True)]
+
     def _one_pass(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
         rendered = [self._renderer.conversation(self._wording(row.question), row.answer) for row in self._rows]
         for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng):

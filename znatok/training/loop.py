@@ -48,10 +48,15 @@ from znatok.training.exposures import Exposures
 from znatok.training.lesson import POINTS
 from znatok.training.plan import SAMPLE_SHARE, Plan, make_plan
 from znatok.training.schedule import rate_factor
-from znatok.training.step import Updater
+from znatok.training.step import Updater, rows_right
 
 MEASURED_STEPS = 3
 """Updates after which the forecast is measured instead of guessed."""
+
+FINISHING_RATE = 0.2
+"""Of the peak: the rate at which rows that are not known at the planned end are shown again."""
+
+ROWS_ASKED = 16
 
 FIRST_ANSWER_TOKENS = 48
 """How much the base says to each of two questions before training: enough to see, at most some seconds."""
@@ -133,9 +138,10 @@ def _taught(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
     )
-    batches = iter(
-        Exposures(plan.rows, renderer, batch_size=plan.batch_size, rewording=settings.rewording, seed=settings.seed)
+    exposures = Exposures(
+        plan.rows, renderer, batch_size=plan.batch_size, rewording=settings.rewording, seed=settings.seed
     )
+    batches, rounds = iter(exposures), 0
     checkpoints = Checkpoints(folder.path / "checkpoints", network, settings.save_total_limit)
     exact: dict[int, bool] = {}
     recent: deque[float] = deque(maxlen=50)  # tokens a second, update by update
@@ -148,7 +154,8 @@ def _taught(
         while step < steps:
             begun = time.perf_counter()
             group = list(islice(batches, plan.accumulation))
-            rate = plan.learning_rate * rate_factor(settings.lr_scheduler_type, step, steps, settings.warmup_steps)
+            factor = rate_factor(settings.lr_scheduler_type, step, steps, settings.warmup_steps)
+            rate = plan.learning_rate * (FINISHING_RATE if rounds else factor)
             done = updater.update([batch for batch, _ in group], rate)
             if not done.is_finite:
                 stopped = Stopped.NOT_FINITE
@@ -180,6 +187,10 @@ def _taught(
                 validated = _validated(network, renderer, plan, step)
                 yield _logged(folder, validated)
                 checkpoints.keep(step, validated.loss)
+            if step == steps and rounds < settings.finishing_rounds and plan.budget_seconds is None:
+                missed = _missed(network, renderer, plan, exact)
+                again = exposures.again(missed)
+                batches, rounds, steps = iter(again), rounds + 1, steps + -(-len(again) // plan.accumulation)
     finally:
         if settings.load_best_model_at_end and stopped is not Stopped.INTERRUPTED:
             checkpoints.restore_best()
@@ -190,6 +201,23 @@ def _taught(
     elif stopped is Stopped.PLANNED_END and exact and all(exact.values()):
         stopped = Stopped.KNOWN
     yield _logged(folder, TrainingEnded(stopped, step, tokens, spent))
+
+
+def _missed(network: Network, renderer: Renderer, plan: Plan, exact: dict[int, bool]) -> list[int]:
+    """Places of the rows that are not known by heart as they stand in the table; `exact` learns which are, after all.
+
+    Only rows that their last exposure got wrong are asked: it may have been another wording.
+    """
+    doubtful = [place for place, is_right in exact.items() if not is_right]
+    network.use()
+    for start in range(0, len(doubtful), ROWS_ASKED):
+        places = doubtful[start : start + ROWS_ASKED]
+        batch = make_batch(
+            [renderer.conversation(plan.rows[place].question, plan.rows[place].answer) for place in places]
+        )
+        exact.update(zip(places, rows_right(batch, network.hits(batch)), strict=True))
+    network.train()
+    return [place for place in doubtful if not exact[place]]
 
 
 def _points(steps: int) -> frozenset[int]:

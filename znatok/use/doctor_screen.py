@@ -18,6 +18,7 @@ from rich.text import Text
 from znatok import __version__
 from znatok.messages import text
 from znatok.model import gpu, machine
+from znatok.model.gpu import GpuState
 from znatok.model.source import BASE_MODELS, BaseModel, is_cached
 from znatok.use.terminal import printable
 
@@ -90,7 +91,7 @@ class Diagnosis:
     libraries: dict[str, str | None]
     cpu: Processor
     memory_bytes: int
-    gpu: gpu.GpuState | None
+    gpu: GpuState | None
     gpu_notice: str | None
     cuda_install_command: str | None
     parts: tuple[Part, ...]
@@ -144,7 +145,7 @@ def show_diagnosis(console: Console, found: Diagnosis) -> None:
     _say(console, text("doctor.cache"), text("doctor.cache_line", folder=cache.folder, **sizes))
 
 
-def _gpu_and_torch() -> tuple[gpu.GpuState | None, str | None]:
+def _gpu_and_torch() -> tuple[GpuState | None, str | None]:
     """What torch says of the GPU, or why torch does not start; on Windows a missing DLL is an OSError."""
     try:
         return gpu.gpu_state(), None
@@ -242,7 +243,9 @@ def _show_parts(console: Console, found: Diagnosis) -> None:
 def _show_models(console: Console, found: Diagnosis) -> None:
     grid = Grid(title=text("doctor.models"), title_justify="left", box=None, padding=(0, 2, 0, 0))
     for heading in ("name", "size", "licence", "tokens", "here"):
-        grid.add_column(text(f"doctor.column.{heading}"), justify="right" if heading in ("size", "tokens") else "left")
+        is_number = heading in ("size", "tokens")
+        column = text(f"doctor.column.{heading}")
+        grid.add_column(column, justify="right" if is_number else "left", no_wrap=heading not in ("tokens", "here"))
     for known in found.models:
         tokens = known.facts.tokens_per_russian_word
         grid.add_row(
