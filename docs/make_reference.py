@@ -140,24 +140,26 @@ def _is_common(argument: Argument) -> bool:
     return bool(argument.keys) and not _is_setting(argument)
 
 
-def _flag_table(arguments: Iterable[Argument]) -> list[str]:
-    lines = ["| flag | value | default | meaning |", "|---|---|---|---|"]
+def _flag_table(arguments: Sequence[Argument]) -> list[str]:
+    lines = ["| flag | value | default | meaning |", "|---|---|---|---|"] if arguments else []
     for argument in arguments:
         is_switch = argument.hint is bool
-        default = "required" if argument.required else "" if is_switch else _shown(argument.field_info.default)
+        has_default = not is_switch and argument.field_info.default is not None
+        default = "required" if argument.required else _shown(argument.field_info.default) if has_default else ""
         value = "" if is_switch else _value(argument.hint)
         lines.append(_line(", ".join(_ticked(_flags(argument))), value, default, argument.parameter.help or ""))
     return lines
 
 
 def _flags(argument: Argument) -> list[str]:
-    """All names that an argument goes by; `--empty-…`, which cyclopts adds to lists, is left out."""
-    return [name for name in argument.names if not name.startswith("--empty-")]
+    """All names that an argument goes by, the one of its place first: DATA. Lists lose cyclopts' `--empty-…`."""
+    flags = [name for name in argument.names if name.islower() and not name.startswith("--empty-")]
+    return flags if argument.index is None else [argument.name.lstrip("-").upper(), *flags]
 
 
 def _usage(line: str, arguments: Iterable[Argument]) -> str:
-    names = [(_flags(one)[0].upper().lstrip("-"), one.required) for one in arguments if one.index is not None]
-    return " ".join([line, *(name if required else f"[{name}]" for name, required in names), "[FLAGS]"])
+    places = [(_flags(argument)[0], argument.required) for argument in arguments if argument.index is not None]
+    return " ".join([line, *(name if required else f"[{name}]" for name, required in places), "[FLAGS]"])
 
 
 def _about(command: str) -> str:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 from cyclopts.exceptions import CycloptsError
@@ -60,9 +60,9 @@ def command_lines(markdown: str) -> Iterator[list[str]]:
 def _arguments(words: list[str]) -> list[str] | None:
     while words and re.match(r"\w+=|uv$|run$", words[0]):
         del words[0]
-    program, rest = PurePosixPath((words or [""])[0].replace("\\", "/")).name.removesuffix(".exe"), words[1:]
+    program, rest = re.split(r"[\\/]", (words or [""])[0])[-1].removesuffix(".exe"), words[1:]
     rest = rest[: next((place for place, word in enumerate(rest) if set(word) <= set("<>")), None)]
-    if program == "znatok":
+    if program == "znatok" and not words[0].endswith("/"):
         return rest
     if not re.fullmatch(r"py|python[\d.]*", program):
         return None

@@ -103,8 +103,8 @@ def refuse(monkeypatch, name, number, is_meant):
 TABLES = [
     (
         "нет.csv",
-        "нет.csv: такого файла нет. Проверьте имя и папку.",
-        "нет.csv: there is no such file. Check its name and the folder.",
+        "нет.csv: такого файла нет. Может быть, детали.csv?",
+        "нет.csv: there is no such file. Did you mean детали.csv?",
     ),
     (
         "детали.cvs",
@@ -423,7 +423,8 @@ def test_a_model_of_another_kind(fails, spoiled):
     after = "). Если она новая, обновите transformers; иначе укажите другую."
     reason = (
         "The checkpoint you are trying to load has model type `звездолёт` but Transformers does not recognize this "
-        "architecture"
+        "architecture. This could be because of an issue with the checkpoint, or because your version of Transformers "
+        "is out of date"
     )
     assert fails(1, before + reason + after, "train", "детали.csv", "--model", "модель") == set()
     (spoiled / "config.json").write_text('{"model_type": "gpt2", "n_embd": 64}', encoding="utf-8")
@@ -437,9 +438,8 @@ def test_a_model_of_another_kind(fails, spoiled):
 def test_a_gguf_file_that_is_none(fails, place):
     (place / "битая.gguf").write_bytes(b"GGUF" + bytes(64))
     said = (
-        f"{place / 'битая.gguf'}: не удалось преобразовать модель (IndexError: index 0 is out of bounds for axis "
-        "0 with "
-        "size 0). Проверьте, хватает ли места на диске (по четыре байта на параметр) и знает ли transformers такой вид "
+        f"{place / 'битая.gguf'}: не удалось преобразовать модель (ValueError: {place / 'битая.gguf'} is GGUF v0; "
+        "this reader handles v2 and v3.). Проверьте, хватает ли места на диске (по четыре байта на параметр) и знает ли transformers такой вид "
         "моделей."
     )
     assert fails(1, said, "train", "детали.csv", "--model", "битая.gguf") == set()

@@ -114,9 +114,9 @@ def _refused(error: OSError) -> str:
     place = error.filename2 or error.filename
     if place is None:
         _let_go_of_stdout()  # most likely it is what cannot be written
-        return text("cli.refused", reason=reason_of(error), advice=advice_on(error))
+        return text("cli.refused", reason=reason_of(error), hint=advice_on(error))
     file = os.fsdecode(place) if isinstance(place, bytes) else place
-    return text("cli.refused_file", file=file, reason=reason_of(error), advice=advice_on(error))
+    return text("cli.refused_file", file=file, reason=reason_of(error), hint=advice_on(error))
 
 
 def _let_go_of_stdout() -> None:

@@ -160,13 +160,13 @@ def test_progress_grows_to_its_total_and_the_result_comes_last(taught):
 def test_an_exact_question_is_not_generated(taught, monkeypatch):
     network, renderer = taught
     prompts = []
-    generate = network.generate
+    growing = network.growing
 
     def watched(batch, limits, stop_id):
         prompts.extend(batch)
-        return generate(batch, limits, stop_id)
+        return growing(batch, limits, stop_id)
 
-    monkeypatch.setattr(network, "generate", watched)
+    monkeypatch.setattr(network, "growing", watched)
     result_of(network, renderer, [trained_set(TAUGHT)], before_sample=0)
     assert prompts == []
     result_of(network, renderer, [trained_set(ROWS)], before_sample=0)

@@ -53,8 +53,9 @@ def put_qwen(place):
     """Qwen3-0.6B as a complete snapshot in the hub's cache."""
     kept = place / "hub" / "models--Qwen--Qwen3-0.6B"
     (kept / "snapshots" / COMMIT).mkdir(parents=True)
-    for name in ("config.json", "model.safetensors"):
-        (kept / "snapshots" / COMMIT / name).write_text("{}", encoding="utf-8")
+    (kept / "snapshots" / COMMIT / "config.json").write_bytes(b"{}")
+    # A safetensors file without tensors: the length of its header, and the header.
+    (kept / "snapshots" / COMMIT / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     (kept / "refs").mkdir()
     (kept / "refs" / "main").write_text(COMMIT, encoding="utf-8")
 

@@ -210,7 +210,7 @@ def _selection() -> dict[str, Any]:
 def _is_complete(folder: Path) -> bool:
     try:
         _check_folder(folder)
-    except ModelError:
+    except (ModelError, OSError):  # in the hub's cache a link whose file is gone stands like a file
         return False
     return True
 

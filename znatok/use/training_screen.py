@@ -80,6 +80,8 @@ class TrainingScreen:
 
     def fetched(self, stage: str, done: int, total: int) -> None:
         """Progress of the one-time fetch of a base model, as `find_base` tells it."""
+        if not total:  # the hub's own downloads do not say how large they are
+            return
         size = text("screen.megabytes", done=done // 1_000_000, total=total // 1_000_000) if stage == "fetch" else ""
         self._advance(text(f"screen.model.{stage}"), done, total, size)
         if done >= total:
