@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ from znatok.messages import text
 COMMANDS = ("check", "train", "exam", "chat", "doctor")
 ORIGINAL_CHAT = "chat-original"
 """What `python chat.py` runs; no command to type."""
+
+DASHED = re.compile(r"[–—][a-z][\w-]*(=.*)?")
+"""A flag that a word processor or a messenger has typeset."""
 
 INTERRUPTED = 130
 READER_LEFT = 141
@@ -70,7 +74,16 @@ def _settle_streams() -> None:
 
 
 def _app() -> cyclopts.App:
-    app = cyclopts.App(name="znatok", help=text("cli.about"), version=__version__, result_action="return_value")
+    app = cyclopts.App(
+        name="znatok",
+        help=text("cli.about"),
+        version=__version__,
+        result_action="return_value",
+        group_commands=cyclopts.Group.create_default_commands(text("cli.commands")),
+        group_parameters=cyclopts.Group.create_default_parameters(text("cli.flags")),
+        group_arguments=cyclopts.Group.create_default_arguments(text("cli.arguments")),
+    )
+    app["--help"].help, app["--version"].help = text("cli.help"), text("cli.version")
     for name in COMMANDS:
         app.command(f"znatok.commands.{name}:{name}", name=name, help=text(f"cli.{name}"))
     original = {"name": ORIGINAL_CHAT, "help": text("chat.original"), "usage": "Usage: python chat.py [OPTIONS]"}
@@ -134,10 +147,14 @@ def _usage(error: CycloptsError) -> str:
         case UnknownOptionError():
             flags = [name for argument in error.argument_collection for name in argument.names]
             return _unknown_flag(error.token.keyword or error.token.value, flags, asked)
-        case UnknownCommandError():
-            return _unknown_flag((error.unused_tokens or [""])[0], ["--version"], asked)
-        case UnusedCliTokensError():
-            return text("cli.extra", words=" ".join(error.unused_tokens or []), command=asked)
+        case UnknownCommandError(unused_tokens=[word, *_]) if word.startswith("-"):
+            return _unknown_flag(word, ["--version"], asked)
+        case UnknownCommandError(unused_tokens=[word, *_]):
+            return text("cli.unknown_command", name=word, near=_nearest(word, COMMANDS))
+        case UnusedCliTokensError(unused_tokens=list(words)):
+            for word in filter(DASHED.fullmatch, error.root_input_tokens or words):
+                return text("cli.dash", word=word, flag="--" + word[1:])
+            return text("cli.extra", words=" ".join(words), command=asked)
         case RepeatArgumentError():
             return text("cli.repeated", flag=error.token.keyword)
         case MissingArgumentError(argument=Argument() as argument):

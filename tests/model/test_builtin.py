@@ -164,9 +164,9 @@ def test_an_interrupted_conversion_leaves_nothing_behind(cache, tmp_path):
     assert list((cache / "models").iterdir()) == []
 
 
-def test_a_file_that_is_no_model_is_refused_with_the_reason(cache, tmp_path):
+def test_a_file_that_is_no_model_is_refused_by_name(cache, tmp_path):
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    with pytest.raises(ModelError, match=r"broken\.gguf: the model could not be converted"):
+    with pytest.raises(ModelError, match=r"broken\.gguf: this file of the model is damaged"):
         conversion.convert_gguf(tmp_path / "broken.gguf", cache / "models" / "broken")
     assert list((cache / "models").iterdir()) == []
 

@@ -12,7 +12,7 @@ from znatok.messages import text
 
 
 def check(
-    data: Annotated[Path, Parameter(help=text("settings.data"))],
+    data: Annotated[Path, Parameter(help=text("check.data"))],
     *,
     show: Annotated[int, Parameter(help=text("settings.show"))] = 0,
     model: Annotated[str, Parameter(help=text("settings.model"))] = "builtin",

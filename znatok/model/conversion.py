@@ -45,6 +45,8 @@ def convert_gguf(gguf: Path, folder: Path, progress: Progress | None = None) -> 
         paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         command = [sys.executable, "-c", code, str(gguf.absolute()), str(made)]
         failed, log = run_watched(command, Path(scratch), {"PYTHONPATH": paths}, lambda: tell("convert", 0, total))
+        if failed and not _is_readable(gguf):
+            raise ModelError("source.damaged", file=gguf)
         if failed:
             raise ModelError("builtin.cannot_convert", file=gguf, reason=(log.splitlines() or ["?"])[-1])
         try:
@@ -82,6 +84,15 @@ def dequantise(gguf: str, folder: str) -> None:
     # What the converter wrote about itself: a title that is no model's address, and how the tokenizer was opened.
     _without(target / "config.json", "_model_name_or_path")
     _without(target / "tokenizer_config.json", "is_local", "local_files_only")
+
+
+def _is_readable(gguf: Path) -> bool:
+    from gguf import GGUFReader
+
+    try:
+        return bool(GGUFReader(gguf).tensors)
+    except Exception:  # a damaged file can fail anywhere in it
+        return False
 
 
 def is_intact(folder: Path, verify: bool = True, progress: Progress | None = None) -> bool:

@@ -15,7 +15,7 @@ from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.decode import can_decode, decode
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
-from znatok.model.source import BaseSource, first_line
+from znatok.model.source import BaseSource
 from znatok.run_folder import whole_folder, write_bytes
 from znatok.settings import nearest
 
@@ -280,7 +280,7 @@ def load_network(
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever transformers stumbles on in a folder that it does not know
-        raise ModelError("source.cannot_load", folder=source.folder, reason=first_line(error)) from error
+        raise ModelError("source.cannot_load", folder=source.folder) from error
     if absent := sorted(found["missing_keys"]):
         # transformers would give them random values and go on.
         raise ModelError("source.absent_weights", folder=source.folder, count=len(absent), name=absent[0])
