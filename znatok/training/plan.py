@@ -181,7 +181,7 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
         return GPU_TOKENS_PER_SECOND
     trained_share = sum(cost.answer for cost in costs.values()) / sum(cost.tokens for cost in costs.values())
     forecast = speed.forecast_tokens_per_second(source.folder, means.dtype, trained_share)
-    # Each product unpacks its 4-bit weights first: measured 4.7 times slower with AMX (EVIDENCE), 1.5 without.
+    # Each product unpacks its 4-bit weights first: 4.7 times slower where measured, with AMX; 1.5 without is a guess.
     return forecast if means.quantization == "none" else forecast / (4.7 if means.dtype == "bfloat16" else 1.5)
 
 
