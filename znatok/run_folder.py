@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "adapter"
 
     @property
+    def checkpoints(self) -> Path:
+        """Adapters saved on the way: the last few, and the best by validation loss."""
+        return self.path / "checkpoints"
+
+    @property
     def exam(self) -> Path:
         """The scores. A run is finished when this file is there."""
         return self.path / "exam.json"

@@ -142,7 +142,7 @@ def _taught(
         plan.rows, renderer, batch_size=plan.batch_size, rewording=settings.rewording, seed=settings.seed
     )
     batches, rounds = iter(exposures), 0
-    checkpoints = Checkpoints(folder.path / "checkpoints", network, settings.save_total_limit)
+    checkpoints = Checkpoints(folder.checkpoints, network, settings.save_total_limit)
     exact: dict[int, bool] = {}
     recent: deque[float] = deque(maxlen=50)  # tokens a second, update by update
     stopped = Stopped.PLANNED_END
