@@ -9,11 +9,15 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fact of the table. `number` counts data rows from 1, as the user sees them under the header."""
+    """One fact of the table. `number` counts data rows from 1, as the user sees them under the header.
+
+    `paraphrases`: other wordings of the question that the table itself gives.
+    """
 
     number: int
     question: str
     answer: str
+    paraphrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
