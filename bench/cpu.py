@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path("dataset.csv"))
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    torch.set_num_threads(machine.usable_cpus())
+    machine.use_cpus(machine.usable_cpus())
     dtype = asked.dtype or machine.cpu_dtype().name
     source = find_base("builtin")
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))

@@ -8,8 +8,6 @@ import json
 import time
 from pathlib import Path
 
-import torch
-
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.model import machine
@@ -24,7 +22,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path("dataset.csv"))
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    torch.set_num_threads(machine.usable_cpus())
+    machine.use_cpus(machine.usable_cpus())
     source = find_base("builtin")
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     network = load_network(source, machine.cpu_dtype().name, "cpu")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-KNOWN_TYPES = frozenset({"llama", "qwen2", "qwen3"})
+from znatok.model.engine import KNOWN_TYPES
 
 
 def can_decode(model: Any) -> bool:

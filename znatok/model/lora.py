@@ -43,16 +43,18 @@ def hasten_lora(model: nn.Module) -> None:
 
     Quantised layers, biases and dropout keep PEFT's own forward.
     """
-    from peft.tuners.lora import Linear
-
     for layer in model.modules():
-        if isinstance(layer, Linear) and _is_plain(layer):
+        if is_plain_lora(layer) and layer.get_base_layer().bias is None:
             layer.forward = partial(_forward, layer)
 
 
-def _is_plain(layer: Any) -> bool:
-    base = layer.get_base_layer()
-    return type(base) is nn.Linear and base.bias is None and isinstance(layer.lora_dropout["default"], nn.Identity)
+def is_plain_lora(layer: Any) -> bool:
+    """Whether PEFT has put LoRA, and nothing but LoRA, on a plain linear layer; dropout, DoRA and biases are more."""
+    dropout = getattr(layer, "lora_dropout", None)
+    if not dropout or type(layer.get_base_layer()) is not nn.Linear:
+        return False
+    is_varied = bool(layer.lora_variant) or any(layer.lora_bias.values())
+    return not is_varied and isinstance(dropout["default"], nn.Identity)
 
 
 def _forward(layer: Any, x: Tensor) -> Tensor:

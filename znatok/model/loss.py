@@ -19,10 +19,16 @@ class _AnswerLoss(torch.autograd.Function):
         gradient_NH = torch.empty_like(hidden_NH) if needs_gradient else None
         loss_N = torch.empty(len(target_N), dtype=torch.float32, device=hidden_NH.device)
         correct_N = torch.empty(len(target_N), dtype=torch.bool, device=hidden_NH.device)
+        # One buffer for all chunks: allocators give blocks of this size back at once, and new pages are dear.
+        logits_CV = torch.empty(min(CHUNK, len(target_N)), len(head_VH), device=hidden_NH.device)
         for start in range(0, len(target_N), CHUNK):
             part = slice(start, start + CHUNK)
-            logits = F.linear(hidden_NH[part], head_VH).float()
             target = target_N[part]
+            logits = logits_CV[: len(target)]
+            if head_VH.dtype is torch.float32:
+                torch.mm(hidden_NH[part], head_VH.t(), out=logits)
+            else:
+                logits.copy_(F.linear(hidden_NH[part], head_VH))
             expected = logits.gather(1, target[:, None]).squeeze(1)
             highest, winner = logits.max(-1, keepdim=True)
             correct_N[part] = winner.squeeze(1) == target

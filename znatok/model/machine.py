@@ -1,5 +1,6 @@
 """What this machine is: processors, memory, number format and the cache folder, each read at the moment of the call."""
 
+import ctypes
 import json
 import math
 import os
@@ -23,6 +24,8 @@ CPUINFO = Path("/proc/cpuinfo")
 # The instruction sets that make bfloat16 products fast; with others they are 44 to 500 times slower than float32.
 BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 FEATURES = frozenset({"avx2", "avx512f", "neon", *BFLOAT16_INSTRUCTIONS})
+# mallopt(3): M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes.
+_KEEP_FREED_MEMORY = ((-3, 1 << 30), (-1, 2**31 - 1))
 PROBE_ROWS, PROBE_INPUTS, PROBE_OUTPUTS = 512, 576, 1536
 PROBE_SECONDS = 0.2
 
@@ -39,6 +42,22 @@ def usable_cpus() -> int:
     """Processors this process may use: its affinity, limited by the control group's quota; at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(math.ceil, _cpu_quotas())]))
+
+
+def use_cpus(threads: int) -> None:
+    """Makes torch compute with so many threads, and this process keep the memory that it frees.
+
+    glibc gives large blocks back to the system at once, and an update asks for the same ones again: making the pages
+    anew took a tenth of the time (docs/log.md). Other systems' allocators are left as they are.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    if sys.platform == "linux":
+        keep = getattr(ctypes.CDLL(None), "mallopt", None)
+        for option, value in _KEEP_FREED_MEMORY:
+            if keep is not None:
+                keep(option, value)
 
 
 def memory_bytes() -> int:

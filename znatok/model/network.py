@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,9 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from znatok.data.batch import Batch
+from znatok.data.batch import Batch, Ids
 from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.decode import can_decode, decode
+from znatok.model.engine import LONGEST, Engine, can_run
+from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
@@ -52,6 +54,8 @@ class Network:
         self.quantization = quantization
         self._model: Any = model
         self._base: Any = model
+        self._engine: Engine | None = None
+        self._is_alone = False
 
     @property
     def device(self) -> torch.device:
@@ -88,7 +92,7 @@ class Network:
         )
         with _quiet():
             self._model = get_peft_model(self._base, config)
-        hasten_lora(self._model)
+        self._settle()
         # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
         self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
 
@@ -116,8 +120,13 @@ class Network:
             # PEFT takes an adapter of another depth without a word.
             if set(saved.keys()) != {_saved_name(name) for name, _ in self._adapter_parameters()}:
                 raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name)
-        hasten_lora(self._model)
+        self._settle()
         self.use()
+
+    def _settle(self) -> None:
+        """Takes the shortest way through the layers as they are now."""
+        hasten_lora(self._model)
+        self._engine = Engine(self._base) if can_run(self._base) else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
@@ -143,9 +152,15 @@ class Network:
         for name, value in self._adapter_parameters():
             value.copy_(saved[_saved_name(name)])
 
-    def base_alone(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def base_alone(self) -> Iterator[None]:
         """A block in which the adapter is off."""
-        return self._model.disable_adapter() if self.has_adapter else nullcontext()
+        with self._model.disable_adapter() if self.has_adapter else nullcontext():
+            self._is_alone = True
+            try:
+                yield
+            finally:
+                self._is_alone = False
 
     @property
     def has_adapter(self) -> bool:
@@ -171,16 +186,22 @@ class Network:
     def score(self, batch: Batch) -> Score:
         """The loss and the hits at the batch's trained tokens; logits elsewhere are never made."""
         ids_BL = torch.from_numpy(batch.ids_BL).to(self.device)
+        hidden_NH = self._hidden(ids_BL, torch.from_numpy(batch.position_N).to(self.device))
+        loss, correct_N = answer_loss(
+            hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device)
+        )
+        return Score(loss, correct_N)
+
+    def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
+        """The last hidden states at the flattened places `position_N`, (N, H)."""
+        if self._engine and ids_BL.shape[1] <= LONGEST:
+            return self._engine.hidden(ids_BL, position_N, adapted=self.has_adapter and not self._is_alone)
         hidden_BLH = self._base.model(
             input_ids=ids_BL,
             position_ids=torch.arange(ids_BL.shape[1], device=self.device)[None],
             use_cache=False,
         ).last_hidden_state
-        hidden_NH = hidden_BLH.flatten(0, 1)[torch.from_numpy(batch.position_N).to(self.device)]
-        loss, correct_N = answer_loss(
-            hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device)
-        )
-        return Score(loss, correct_N)
+        return hidden_BLH.flatten(0, 1)[position_N]  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def loss(self, batch: Batch) -> float:
@@ -191,6 +212,29 @@ class Network:
     def hits(self, batch: Batch) -> Tensor:
         """Whether each trained token of the batch is the most probable one, (N,) bool."""
         return self.score(batch).correct_N
+
+    @torch.no_grad()
+    def log_probs(self, batch: Batch) -> Tensor:
+        """The natural logarithm of each trained token's probability, (N,) float32 on the CPU."""
+        hidden_NH = self._hidden(self._here(batch.ids_BL), self._here(batch.position_N))
+        return token_log_probs(hidden_NH, self._base.lm_head.weight, self._here(batch.target_N)).cpu()
+
+    @torch.no_grad()
+    def divergence(self, batch: Batch) -> Tensor:
+        """KL(base ‖ tuned) in nats a token: the mean over each row's trained tokens, (B,) float32 on the CPU.
+
+        Not to be called inside `base_alone`, which it uses itself.
+        """
+        ids_BL, position_N = self._here(batch.ids_BL), self._here(batch.position_N)
+        with self.base_alone():
+            base_NH = self._hidden(ids_BL, position_N)
+        kl_N = kl_divergence(base_NH, self._hidden(ids_BL, position_N), self._base.lm_head.weight).cpu()
+        row_N = torch.from_numpy(batch.row_N)
+        sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)
+        return sum_B / torch.bincount(row_N, minlength=len(ids_BL))
+
+    def _here(self, ids: Ids) -> Tensor:
+        return torch.from_numpy(ids).to(self.device)
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory allocated on a GPU; None on a CPU, where the process is what counts."""

@@ -83,7 +83,7 @@ def _talker(
     import torch
 
     cpus = machine.usable_cpus()
-    torch.set_num_threads(min(threads or cpus, cpus))
+    machine.use_cpus(min(threads or cpus, cpus))
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Talker(load_network(source, _dtype(dtype, device), device, quantization), renderer, name, run)

@@ -1,0 +1,156 @@
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from tests.tiny import PEFT_TALKS
+from znatok.data.batch import make_batch
+from znatok.model.engine import LONGEST, can_run
+from znatok.model.network import ALL_LINEAR, Adapter, Network
+from znatok.model.source import BaseSource
+from znatok.records import Rendered
+from znatok.training.step import Updater
+
+pytestmark = PEFT_TALKS
+
+SHAPES = {
+    "llama, tied": (LlamaConfig, LlamaForCausalLM, {"tie_word_embeddings": True}),
+    "llama, untied": (LlamaConfig, LlamaForCausalLM, {"tie_word_embeddings": False}),
+    "llama, no groups": (LlamaConfig, LlamaForCausalLM, {"num_key_value_heads": 6}),
+    "qwen2": (Qwen2Config, Qwen2ForCausalLM, {"tie_word_embeddings": True}),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM, {"head_dim": 32}),
+}
+TARGETS = (ALL_LINEAR, ("q_proj", "v_proj"), ("down_proj", "k_proj", "up_proj"))
+
+
+def network(shape: str = "llama, tied", dtype=torch.float32, targets=ALL_LINEAR, dropout: float = 0.0) -> Network:
+    """A frozen random model of three layers, nothing in it at a neutral value, and an adapter that says something."""
+    torch.set_num_threads(1)
+    config, kind, changes = SHAPES[shape]
+    sizes = {"hidden_size": 96, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 160}
+    sizes |= {"vocab_size": 700, "num_hidden_layers": 3, "max_position_embeddings": 1024, "initializer_range": 0.1}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = kind(config(**(sizes | {"attn_implementation": "sdpa"} | changes))).to(dtype)
+        for name, value in model.named_parameters():
+            if "norm" in name or "bias" in name:
+                value.data.add_(0.2 * torch.randn_like(value))
+        model.requires_grad_(False)
+        model.eval()
+        made = Network(model, BaseSource("tiny", Path("tiny"), "znatok/tiny", None, False))
+        made.add_adapter(Adapter(r=8, target_modules=targets, lora_dropout=dropout))
+        for weight in made.weights():
+            weight.data.add_(0.05 * torch.randn_like(weight))
+    made.train()
+    return made
+
+
+def batch(*lengths: int):
+    generator = torch.Generator().manual_seed(sum(lengths))
+    rows = [tuple(torch.randint(0, 700, (length,), generator=generator).tolist()) for length in lengths]
+    return make_batch([Rendered(ids, max(1, len(ids) // 4)) for ids in rows])
+
+
+def loss_and_gradients(model: Network, *, by_hand: bool):
+    """Of one batch of unlike lengths, by the engine or by transformers' and PEFT's own layers."""
+    engine = model._engine
+    assert engine is not None
+    model._engine = engine if by_hand else None
+    score = model.score(batch(23, 40, 31))
+    score.loss.backward()
+    gradients = [weight.grad for weight in model.weights()]
+    for weight in model.weights():
+        weight.grad = None
+    model._engine = engine
+    return float(score.loss.detach()), gradients, score.correct_N
+
+
+def worst(ours, theirs) -> float:
+    return max(float((one - other).norm() / other.norm()) for one, other in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_loss_and_gradients_equal_those_of_transformers_and_peft(shape, targets):
+    model = network(shape, targets=targets)
+    loss, gradients, correct = loss_and_gradients(model, by_hand=True)
+    expected, expected_gradients, expected_correct = loss_and_gradients(model, by_hand=False)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert worst(gradients, expected_gradients) < 1e-5
+    assert torch.equal(correct, expected_correct)
+
+
+@pytest.mark.parametrize("shape", ["llama, tied", "qwen2", "qwen3"])
+def test_in_bfloat16_the_gradients_are_as_near_the_true_ones_as_those_of_transformers(shape):
+    _, true, _ = loss_and_gradients(network(shape), by_hand=True)
+    model = network(shape, dtype=torch.bfloat16)
+    loss, ours, _ = loss_and_gradients(model, by_hand=True)
+    expected, theirs, _ = loss_and_gradients(model, by_hand=False)
+    assert loss == pytest.approx(expected, rel=1e-3)
+    assert worst(ours, theirs) < 0.06
+    # Neither is right to the last bit: what counts is that ours strays no further.
+    assert worst(ours, true) < 1.1 * worst(theirs, true)
+
+
+def test_with_the_adapter_off_the_base_speaks_alone():
+    model = network()
+    rows = batch(20, 28)
+    with model.base_alone():
+        ours = model.loss(rows)
+        engine, model._engine = model._engine, None
+        assert ours == pytest.approx(model.loss(rows), rel=1e-6)
+        model._engine = engine
+    assert abs(model.loss(rows) - ours) > 1e-3
+
+
+def test_twenty_updates_at_a_changing_rate_give_the_losses_of_transformers_and_peft():
+    def losses(by_hand: bool) -> list[float]:
+        model = network()
+        if not by_hand:
+            model._engine = None
+        updater = Updater(model, optim="adamw_torch", beta2=0.99, weight_decay=0.01, max_grad_norm=1.0)
+        parts = [batch(30, 22), batch(26, 35)]
+        return [updater.update(parts, 1e-2 * (1 + step) / 20).loss for step in range(20)]
+
+    ours = losses(by_hand=True)
+    assert ours == pytest.approx(losses(by_hand=False), rel=1e-4)
+    assert all(after < before for before, after in pairwise(ours[4:]))
+
+
+def test_the_joined_weights_leave_the_model_as_it_was():
+    model = network("qwen2")
+    joint = model._engine._layers[0].qkv.weight_OI
+    layer = model._base.model.layers[0].self_attn.k_proj.base_layer
+    assert layer.weight.data_ptr() == joint[96:].data_ptr()
+    assert layer.weight.shape == (32, 96)
+
+
+def test_rows_longer_than_the_limit_go_through_transformers():
+    model = network()
+    rows = batch(LONGEST + 1, 9)
+    by_hand = model._engine.hidden(
+        torch.from_numpy(rows.ids_BL), torch.from_numpy(rows.position_N), adapted=True
+    ).detach()
+    model._engine.hidden = None  # would fail if it were asked
+    assert torch.allclose(
+        model._hidden(torch.from_numpy(rows.ids_BL), torch.from_numpy(rows.position_N)), by_hand, atol=1e-4
+    )
+
+
+def test_dropout_and_other_architectures_are_left_to_transformers_and_peft():
+    assert network(dropout=0.1)._engine is None
+    small = GPTNeoXConfig(
+        vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
+    assert not can_run(GPTNeoXForCausalLM(small))
