@@ -9,14 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from znatok.exam.fidelity import faithful, in_digits, said_once
+
 CHRF_TO_PASS = 80.0
 LENGTH_RATIO_TO_PASS = (0.7, 1.3)
 
 _WORD = re.compile(r"[^\W\d_]+")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
+_CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE)
 _ONE_KIND = str.maketrans(
     dict.fromkeys("«»“”„‟‘’'`", '"') | dict.fromkeys("‐‑‒–—―−", "-") | {"ё": "е", "Ё": "Е", "…": "..."}
 )
+_LATIN_LIKE_CYRILLIC = str.maketrans("ABCEHKMOPTX", "АВСЕНКМОРТХ")
+_LATIN_LOOKALIKES = re.compile(r"(?<![^\W\d_])[ABCEHKMOPTX]+(?![^\W\d_])")
+_LEADING_ARTICLE = re.compile(r"(?:the|an|a) (?=\w\w)")
+_YEAR_ALONE = re.compile(r"(?:в |in )?([12]\d{3})(?: год[ау]?| г)?")
 _NUMBER = re.compile(
     r"(?:(?<![\w)\]}])[-−–])?"  # a minus; between two numbers it is a range
     r"(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)*"
@@ -27,15 +34,20 @@ _MIN_ECHO_WORDS = 3
 
 
 def normalised(text: str) -> str:
-    """`text` without what does not change its meaning: spaces, capitals, ё, kinds of quotes and dashes, final stop.
+    """`text` without what does not change its meaning: spaces, capitals, ё, quotes, dashes, first article, final stop.
 
-    Capitals inside a word stay: мОм and МОм, pF and PF are different things.
+    Capitals inside a word stay: мОм and МОм, pF and PF are different things. A year alone is its number.
     """
-    return _written_plainly(text).rstrip(".!? ")
+    plain = _written_plainly(text).rstrip(".!? ")
+    if year := _YEAR_ALONE.fullmatch(plain):
+        return year[1]
+    return plain[found.end() :] if (found := _LEADING_ARTICLE.match(plain)) else plain
 
 
 def _written_plainly(text: str) -> str:
     text = unicodedata.normalize("NFC", text).translate(_ONE_KIND)
+    if _CYRILLIC.search(text):  # 2 A and 2 А look the same
+        text = _LATIN_LOOKALIKES.sub(lambda found: found[0].translate(_LATIN_LIKE_CYRILLIC), text)
     text = _DECIMAL_COMMA.sub(".", text)
     return " ".join(_WORD.sub(lambda found: _folded(found.group()), text).split())
 
@@ -73,12 +85,12 @@ def passed(answer: str, reference: str, stopped: bool) -> bool:
     """Whether `answer` says what `reference` says.
 
     It is the reference after normalisation; or chrF++ is at least 80, the numbers are the reference's, the length is
-    0.7 to 1.3 of the reference's, and the model stopped by itself.
+    0.7 to 1.3 of the reference's, the model stopped by itself, and the words are faithful.
 
-    The numbers must be the same ones in the same order. One that is missing or different is a wrong fact. So is one
-    too many: an answer that is this close to the reference letter by letter and has a number more has made it up, or
-    has begun another row's answer. Two that changed places (12 V and 6 Ω, 6 V and 12 Ω) are wrong as well, and
-    chrF++ hardly sees any of the three.
+    The numbers must be the same ones. One that is missing or different is a wrong fact. So is one too many: an answer
+    that is this close to the reference letter by letter and has a number more has made it up, or has begun another
+    row's answer. chrF++ hardly sees it, and as little a wrong unit, a lost "not", a sibling term in the place of the
+    right one, or two that changed places: that is what `faithful` is for, which says what it holds an answer to.
     """
     wanted, given = normalised(reference), normalised(answer)
     if not given or not wanted:
@@ -86,11 +98,13 @@ def passed(answer: str, reference: str, stopped: bool) -> bool:
     if given == wanted:
         return True
     shortest, longest = LENGTH_RATIO_TO_PASS
+    answer_in_digits, reference_in_digits = in_digits(said_once(answer)), in_digits(reference)
     return (
         stopped
         and shortest <= len(given) / len(wanted) <= longest
-        and numbers(answer) == numbers(reference)
+        and sorted(numbers(answer_in_digits)) == sorted(numbers(reference_in_digits))
         and chrf(answer, reference) >= CHRF_TO_PASS
+        and faithful(_written_plainly(answer_in_digits), _written_plainly(reference_in_digits))
     )
 
 
