@@ -71,6 +71,16 @@ class RunFolder:
         return self.path / "train_graph.png"
 
     @property
+    def report(self) -> Path:
+        """All of it as one page for people: verdict, scores, graph, answers side by side. Needs nothing beside it."""
+        return self.path / "report.html"
+
+    @property
+    def answers_table(self) -> Path:
+        """The answers as a table for Excel."""
+        return self.path / "answers.csv"
+
+    @property
     def is_finished(self) -> bool:
         return self.exam.is_file()
 
@@ -199,9 +209,9 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a file of JSON lines. Raises RunError where one is damaged."""
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # as bytes: letters that are damaged are found in their line
         for number, line in enumerate(file, start=1):
             try:
-                yield json.loads(line)
-            except ValueError as error:
+                yield dict(json.loads(line))
+            except (TypeError, ValueError) as error:
                 raise RunError("run.damaged", file=path, line=number) from error

@@ -1,0 +1,162 @@
+"""What a run came to, in words: the verdict on the weights alone, its grade, and three lines beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from znatok.exam.statistics import mcnemar
+from znatok.messages import text
+from znatok.use.report.figures import counted, number, percent
+from znatok.use.report.records import Record, RunRecords, found
+from znatok.use.report.scores import LIKELY, Count, chance, count
+
+GRADES = (("excellent", 0.98, 0.90), ("good", 0.90, 0.75), ("fair", 0.50, 0.50))
+"""A grade, the share of rows known by heart that it needs, and that of right answers to other wordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sentence, and the grade with its rule; `grade` is "" where there was no exam."""
+
+    sentence: str
+    grade: str = ""
+    grade_name: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of the lines under the verdict."""
+
+    term: str
+    said: str
+
+
+def verdict(records: RunRecords) -> Verdict:
+    """What the weights alone know, in one sentence."""
+    sets = found(records.exam, "sets")
+    known = count(found(sets, "trained", "after"), "exact")
+    passed = count(found(sets, "reworded", "after"), "passed")
+    own = count(found(sets, "questions", "after"), "passed")
+    if known and passed:
+        said = text("report.verdict.both", rows=_of("of_rows", known), questions=_of("of_reworded", passed))
+    elif known:
+        said = text("report.verdict.known", rows=_of("of_rows", known))
+    elif passed or own:
+        asked = _of("of_reworded", passed) if passed else _of("of_own", own)
+        said = text("report.verdict.answers", questions=asked)
+    else:
+        return Verdict(text("report.verdict.none", run=records.name))
+    grade = _grade(known, passed or own)
+    return Verdict(said, grade, text(f"report.grade.{grade}"), _rule())
+
+
+def _of(what: str, counts: Count | None) -> str:
+    """ "123 of 125 rows"."""
+    assert counts is not None
+    return text("report.figures.of", hits=number(counts.hits), n=counted(what, counts.n))
+
+
+def _grade(known: Count | None, passed: Count | None) -> str:
+    for name, least_known, least_passed in GRADES:
+        if (not known or known.share >= least_known) and (not passed or passed.share >= least_passed):
+            return name
+    return "poor"
+
+
+def _rule() -> str:
+    needs = (
+        text(f"report.grade.needs_{name}", known=number(100 * known), passed=number(100 * passed))
+        for name, known, passed in GRADES
+    )
+    return text("report.grade.rule", needs="; ".join(needs))
+
+
+def lines(records: RunRecords) -> tuple[Line, ...]:
+    """What the weights know, what rows in the prompt add, where plain search stands: each where it was examined."""
+    sets = found(records.exam, "sets")
+    said = (
+        ("weights", _weights(sets)),
+        ("prompt", " ".join(_prompt(sets))),
+        ("search", " ".join(_search(records))),
+    )
+    return tuple(Line(text(f"report.line.{name}"), words) for name, words in said if words)
+
+
+def _weights(sets: Any) -> str:
+    parts = []
+    for name, measure in (("trained", "exact"), ("reworded", "passed"), ("questions", "passed"), ("heldout", "passed")):
+        after, before = (count(found(sets, name, policy), measure) for policy in ("after", "before"))
+        if after:
+            part = text(f"report.weights.{name}", share=percent(after.share))
+            parts.append(text("report.weights.before", part=part, share=percent(before.share)) if before else part)
+    joined = "; ".join(parts)
+    return f"{joined[0].upper()}{joined[1:]}." if joined else ""
+
+
+def _prompt(sets: Any) -> Iterator[str]:
+    for policy in ("grounded", "auto"):
+        name = _compared(sets, policy)
+        helped, alone = _both(sets, name, policy)
+        if helped and alone:
+            yield text(
+                f"report.prompt.{policy}",
+                questions=_of(_NOUN[name], helped),
+                share=percent(helped.share),
+                alone=percent(alone.share),
+            )
+    if quiet := count(found(sets, "unknown_far", "auto"), "declined"):
+        yield text("report.prompt.declined", share=percent(quiet.share))
+
+
+def _search(records: RunRecords) -> Iterator[str]:
+    sets = found(records.exam, "sets")
+    name = _compared(sets, "search")
+    search, weights = _both(sets, name, "search")
+    if not search or not weights:
+        return
+    yield text(
+        "report.search.score",
+        questions=_of(_NOUN[name], search),
+        share=percent(search.share),
+        alone=percent(weights.share),
+    )
+    p = _chance_of_difference(records, name)
+    if search.share == weights.share:
+        yield text("report.search.equal")
+    else:
+        yield text(f"report.search.{'wins' if search.share > weights.share else 'loses'}")
+        if p is not None and p >= LIKELY:
+            yield chance(p)
+    if search.share >= weights.share:
+        yield text("report.search.good_for")
+
+
+_NOUN = {"reworded": "of_reworded", "questions": "of_own", "trained": "of_questions"}
+
+
+def _compared(sets: Any, policy: str) -> str:
+    """The set on which a policy is compared with the weights alone; the other wordings where they were asked."""
+    asked = (name for name in _NOUN if found(sets, name, policy, "passed") is not None)
+    return next(asked, "reworded")
+
+
+def _both(sets: Any, name: str, policy: str) -> tuple[Count | None, Count | None]:
+    return count(found(sets, name, policy), "passed"), count(found(sets, name, "after"), "passed")
+
+
+def _chance_of_difference(records: RunRecords, name: str) -> float | None:
+    """McNemar's exact p of search against the weights; None where the pairs are not there.
+
+    Of several questions of one row one counts: they are right or wrong together.
+    """
+    asked = [record for record in records.answers if record.get("set") == name]
+    pairs = list({record.get("row") or -place: _pair(record) for place, record in enumerate(asked, start=1)}.values())
+    if not pairs or None in pairs:
+        return None
+    return mcnemar(pairs.count((True, False)), pairs.count((False, True)))
+
+
+def _pair(record: Record) -> tuple[bool, bool] | None:
+    search, weights = found(record, "passed_by", "search"), found(record, "passed_by", "after")
+    return None if search is None or weights is None else (bool(search), bool(weights))
