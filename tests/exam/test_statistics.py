@@ -1,8 +1,10 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from znatok.exam.statistics import clopper_pearson
+from znatok.exam.statistics import auroc, clopper_pearson
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,27 @@ def test_nothing_counted_says_nothing():
 def test_ten_thousand_rows_are_no_trouble():
     low, high = clopper_pearson(9_900, 10_000)
     assert 0.987 < low < 0.99 < high < 0.993
+
+
+SCORES = st.sampled_from([-math.inf, -3.0, -0.5, 0.0]) | st.floats(-20, 0)
+
+
+@given(st.lists(st.tuples(SCORES, st.booleans())))
+def test_auroc_is_the_share_of_pairs_that_the_score_puts_in_order_ties_half(answers):
+    right = [score for score, was_right in answers if was_right]
+    wrong = [score for score, was_right in answers if not was_right]
+    found = auroc([score for score, _ in answers], [was_right for _, was_right in answers])
+    if not right or not wrong:
+        assert found is None
+        return
+    pairs = [1.0 if high > low else 0.5 if high == low else 0.0 for high in right for low in wrong]
+    assert found == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_auroc_at_its_ends_and_in_the_middle():
+    assert auroc([-1, -2, -3, -4], [True, True, False, False]) == 1
+    assert auroc([-1, -2, -3, -4], [False, False, True, True]) == 0
+    assert auroc([-1, -1, -1, -1], [True, False, True, False]) == 0.5
+    assert auroc([], []) is None
+    with pytest.raises(ValueError, match="zip"):
+        auroc([-1, -2], [True])

@@ -1,6 +1,8 @@
 """How much a share that was counted on n questions can be trusted."""
 
 import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 _HALVINGS = 60
 """Bisection steps: the interval's ends are exact to the last bits of a float."""
@@ -21,6 +23,26 @@ def clopper_pearson(hits: int, n: int, confidence: float = 0.95) -> tuple[float,
     assert 0 < confidence < 1, confidence
     tail = (1 - confidence) / 2
     return _low(hits, n, tail), 1 - _low(n - hits, n, tail)
+
+
+def auroc(scores: Sequence[float], is_right: Sequence[bool]) -> float | None:
+    """The share of pairs of a right and a wrong answer in which the right one has the higher score, ties half.
+
+    1 means that the scores tell right from wrong, 0.5 that they say nothing, below 0.5 that they mislead. None where
+    all answers are right or all are wrong: there is nothing to tell apart.
+
+    Source: the area under the ROC curve; Hanley and McNeil, Radiology 143 (1982), 29-36.
+    Example:
+        >>> auroc([-0.1, -0.5, -0.5, -2.0], [True, True, False, False])
+        0.875
+    """
+    assert not any(map(math.isnan, scores))
+    right = [score for score, was_right in zip(scores, is_right, strict=True) if was_right]
+    wrong = sorted(score for score, was_right in zip(scores, is_right, strict=True) if not was_right)
+    if not right or not wrong:
+        return None
+    halves = sum(bisect_left(wrong, score) + bisect_right(wrong, score) for score in right)
+    return halves / (2 * len(right) * len(wrong))
 
 
 def _low(hits: int, n: int, tail: float) -> float:
