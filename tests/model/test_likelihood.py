@@ -97,3 +97,16 @@ def test_the_adapter_is_on_again_after_both():
     network.divergence(batch)
     assert network.loss(batch) == loss
     assert network.score(batch).loss.requires_grad
+
+
+def test_an_adapter_with_dropout_is_measured_without_it():
+    torch.manual_seed(0)
+    network, renderer = tiny_network()
+    bare, _ = tiny_network()
+    network.add_adapter(Adapter(lora_dropout=0.5))
+    teach(network, [renderer.conversation(question, answer) for question, answer in ROWS], 4)
+    batch = batch_of(renderer)
+    assert torch.equal(network.divergence(batch), network.divergence(batch))
+    assert (network.divergence(batch) > 0).all()
+    with network.base_alone():
+        torch.testing.assert_close(network.log_probs(batch), bare.log_probs(batch), rtol=1e-4, atol=1e-4)
