@@ -1,9 +1,19 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from znatok.data.reword import heldout_wording
-from znatok.exam.sets import heldout_set, reworded_set, sample, trained_set
+from znatok.exam.sets import (
+    a_few,
+    heldout_set,
+    reworded_set,
+    sample,
+    trained_set,
+    unknown_far_set,
+    unknown_near_file,
+    unknown_near_set,
+)
 from znatok.records import Question, QuestionSet, Row
 
 ROWS = [Row(number, f"Что такое деталь {number}?", f"Деталь {number} — это деталь.") for number in range(1, 126)]
@@ -49,3 +59,55 @@ def test_a_sample_is_spread_evenly_over_the_set():
 
 def test_the_same_rows_are_sampled_whatever_the_wording():
     assert sample(trained_set(ROWS), 16) == sample(reworded_set(ROWS), 16)
+
+
+def test_examined_paraphrases_join_the_reworded_set_behind_the_frames_and_trained_ones_do_not():
+    rows = [replace(row, paraphrases=("как учили",), examined=("иначе", "ещё иначе")) for row in ROWS[:3]]
+    questions = reworded_set(rows).questions
+    assert questions[:3] == reworded_set(ROWS[:3]).questions
+    assert [(question.row, question.question) for question in questions[3:]] == [
+        (number, said) for number in (1, 2, 3) for said in ("иначе", "ещё иначе")
+    ]
+    assert questions[3].reference == ROWS[0].answer
+    assert trained_set(rows) == trained_set(ROWS[:3])
+
+
+ELECTRONICS = [
+    Row(1, "Что такое резистор?", "Деталь, которая ограничивает ток в цепи."),
+    Row(2, "Зачем нужен конденсатор?", "Конденсатор запасает заряд и сглаживает напряжение."),
+]
+ENGLISH = [Row(1, "What is a fuse?", "A thin wire that melts."), Row(2, "Что такое R2?", "It is a resistor.")]
+
+
+@pytest.mark.parametrize(("rows", "is_russian"), [(ELECTRONICS, True), (ENGLISH, False)])
+def test_far_questions_are_asked_in_the_language_of_the_table_and_have_no_answer(rows, is_russian):
+    asked = unknown_far_set(rows)
+    assert asked.name == "unknown_far"
+    assert len(asked.questions) >= 60
+    assert all(bool(set(one.question.lower()) & set("аеиоу")) == is_russian for one in asked.questions)
+    assert {(one.row, one.reference) for one in asked.questions} == {(0, "")}
+
+
+def test_a_far_question_that_a_row_may_answer_is_left_out():
+    far = unknown_far_set(ELECTRONICS)
+    known = Row(3, far.questions[5].question, "Потому.")
+    left = unknown_far_set([*ELECTRONICS, known])
+    assert set(far.questions) - set(left.questions) == {far.questions[5]}
+
+
+def test_a_near_question_that_the_table_asks_itself_is_left_out():
+    rows = [*ELECTRONICS, Row(3, "Чем меряют ток?", "Амперметром.", ("Каким прибором?",), ("Что покажет амперы?",))]
+    asked = ("что такое резистор", "Что такое мемристор?", "каким прибором?", "Что покажет амперы?")
+    assert unknown_near_set(asked, rows) == QuestionSet("unknown_near", (Question(0, "Что такое мемристор?", ""),))
+
+
+def test_near_questions_are_looked_for_beside_the_table(tmp_path):
+    assert unknown_near_file(tmp_path / "детали.xlsx") == tmp_path / "детали_unknown_near.csv"
+
+
+def test_a_few_of_a_set_are_its_sample():
+    whole = trained_set(ROWS)
+    few = a_few(whole, 30)
+    assert (few.name, len(few.questions)) == ("trained", 30)
+    assert [one.row for one in few.questions] == [whole.questions[place].row for place in sample(whole, 30)]
+    assert a_few(few, 60) == few

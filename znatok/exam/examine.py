@@ -1,24 +1,24 @@
-"""The exam: base and tuned model answer the same questions, and every answer is measured."""
+"""The exam: base, tuned model and plain search answer the same questions, and every answer is measured."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any, Literal
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import torch
 
 from znatok.data.batch import make_batch
-from znatok.data.render import Renderer, Template
-from znatok.exam.measures import References, chrf, echoed, passed
-from znatok.exam.sets import sample
-from znatok.exam.statistics import clopper_pearson
+from znatok.data.render import Renderer
+from znatok.exam.marks import Marked, Marker
+from znatok.exam.scores import Asked, Policy, Scores, comparisons, confidence, record, scores
+from znatok.exam.search import Found, Search
+from znatok.exam.sets import UNKNOWN_TOKENS, sample
 from znatok.model.network import Network
-from znatok.records import Question, QuestionSet, Rendered
+from znatok.records import Question, QuestionSet, Rendered, Row
 from znatok.run_folder import RunFolder, write_json, write_lines
 
-Policy = Literal["before", "after"]
 TOKENS_BETWEEN = 8
 """Tokens that a batch writes between two signs of progress."""
 
@@ -28,13 +28,12 @@ BEGINNING = 8
 SCORED_TOGETHER = 32
 """Rows scored in one forward pass; more would only take more memory."""
 
-OF_AN_ANSWER = ("passed", "chrf", "stopped", "echoed", "confused")
-"""Measures that need an answer; `exact` needs none."""
+SEARCHED_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ExamProgress:
-    """Questions scored and answered so far, under every policy, of those to be."""
+    """Questions scored, answered and searched for so far, under every policy, of those to be."""
 
     done: int
     total: int
@@ -42,24 +41,36 @@ class ExamProgress:
 
 @dataclass(frozen=True, slots=True)
 class ExamResult:
-    """`sets` as `exam.json` has it: SET, POLICY, MEASURE. `answers` as `answers.jsonl` has it: one record a question.
+    """`answers` as `answers.jsonl` has them, one a question; all else as `exam.json` has it.
 
-    In a record, `exact` holds both policies and `before` and `after` the answers, null where none was generated; the
-    measures below are those of `after`, or of `before` where there is no adapter.
+    In an answer, `exact` holds base and tuned model, `before`, `after` and `search` the answers, null where there is
+    none; the measures below them are those of `after`, or of `before` where there is no adapter.
     """
 
-    sets: dict[str, dict[str, dict[str, Any]]]
+    sets: Scores
+    mcnemar: dict[str, dict[str, dict[str, float] | None]]
+    auroc: dict[str, float | None]
     answers: list[dict[str, Any]]
+    forgetting: dict[str, Any] | None = None
+
+    def written(self) -> dict[str, Any]:
+        """What stands in `exam.json`."""
+        known = {"sets": self.sets, "mcnemar": self.mcnemar, "auroc": self.auroc}
+        return known if self.forgetting is None else known | {"forgetting": self.forgetting}
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A question of a set, ready for the model."""
+    """A question of a set, ready for the model; `rendered` is the prompt alone where no answer is expected."""
 
     set_name: str
     question: Question
     rendered: Rendered
     sampled: bool
+
+    @property
+    def has_reference(self) -> bool:
+        return bool(self.question.reference)
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -73,100 +84,168 @@ class _Item:
     @property
     def limit(self) -> int:
         """New tokens after which an answer is cut: 1.5 times the reference's and 16."""
+        if not self.has_reference:
+            return UNKNOWN_TOKENS
         return (3 * (len(self.rendered.ids) - self.rendered.answer_start)) // 2 + 16
 
-
-@dataclass(frozen=True, slots=True)
-class _Marked:
-    """An answer and what the measures say of it."""
-
-    text: str
-    passed: bool
-    chrf: float
-    stopped: bool
-    echoed: bool
-    confused: bool
+    def with_answer(self, ids: Sequence[int]) -> Rendered:
+        """The conversation with the answer that was given instead of the reference."""
+        return Rendered((*self.prompt, *ids), len(self.prompt))
 
 
 @dataclass(frozen=True, slots=True)
 class _Examiner:
-    """The model, and what is needed to mark its answers."""
+    """The model under a policy. The adapter is switched, and gradients are off, inside a call only: whoever reads the
+    exam's generator may do other things with the model in between, or never come back."""
 
     network: Network
-    renderer: Renderer
-    references: References
-    marks: tuple[str, ...]
-    mark_ids: frozenset[int]
+    stop_id: int
 
-    def exact(self, policy: Policy, items: Sequence[_Item]) -> list[bool]:
-        """For each item, whether every token of the reference and its end of turn is the most probable one.
+    def exact(self, policy: Policy, items: Sequence[_Item]) -> list[tuple[bool, float]]:
+        """For each item, whether every token of the reference and its end of turn is the most probable one, and the
+        mean log-probability of those that were scored.
 
         A base almost never knows a whole answer: it is asked for the beginnings first, and for the rest only of those
         whose beginning was right.
         """
         if policy == "before":
-            begun = self._all_right(policy, [item.beginning for item in items])
-            right = [item.rendered for item, is_right in zip(items, begun, strict=True) if is_right]
-            rest = iter(self._all_right(policy, right) if right else ())
-            return [is_right and next(rest) for is_right in begun]
-        return self._all_right(policy, [item.rendered for item in items])
+            begun = self._scored(policy, [item.beginning for item in items])
+            right = [item.rendered for item, (is_right, _) in zip(items, begun, strict=True) if is_right]
+            rest = iter(self._scored(policy, right) if right else ())
+            return [next(rest) if one[0] else one for one in begun]
+        return self._scored(policy, [item.rendered for item in items])
 
-    def _all_right(self, policy: Policy, rendered: Sequence[Rendered]) -> list[bool]:
+    def _scored(self, policy: Policy, rendered: Sequence[Rendered]) -> list[tuple[bool, float]]:
         batch = make_batch(rendered)
         with self._under(policy), torch.no_grad():
-            correct_N = self.network.score(batch).correct_N.cpu().numpy()
-        return [bool(wrong == 0) for wrong in np.bincount(batch.row_N[~correct_N], minlength=len(rendered))]
+            score = self.network.score(batch)
+        wrong = np.bincount(batch.row_N[~score.correct_N.cpu().numpy()], minlength=len(rendered))
+        means = np.bincount(batch.row_N, score.logp_N.cpu().numpy()) / np.bincount(batch.row_N)
+        return list(zip((wrong == 0).tolist(), means.tolist(), strict=True))
+
+    def log_probs(self, rendered: Sequence[Rendered]) -> list[float]:
+        """The tuned model's mean log-probability of a token of each answer."""
+        means: list[float] = []
+        for start in range(0, len(rendered), SCORED_TOGETHER):
+            means += [mean for _, mean in self._scored("after", rendered[start : start + SCORED_TOGETHER])]
+        return means
 
     def growing(self, items: Sequence[_Item]) -> Iterator[list[list[int]]]:
         """Greedy answers of a batch, to be drawn through `some`."""
-        limits = [item.limit for item in items]
-        return self.network.growing([item.prompt for item in items], limits, self.renderer.stop_id)
+        return self.network.growing([item.prompt for item in items], [item.limit for item in items], self.stop_id)
 
     def some(self, policy: Policy, growing: Iterator[list[list[int]]]) -> list[list[list[int]]]:
         """The answers after each of the next few tokens; empty when all have ended."""
         with self._under(policy):
             return list(islice(growing, TOKENS_BETWEEN))
 
-    def marked(self, items: Sequence[_Item], found: Sequence[Sequence[int]]) -> list[_Marked]:
-        """What the measures say of a batch's answers."""
-        return [
-            self.mark(
-                item.question,
-                self.renderer.decode(ids),
-                stopped=self.renderer.stop_id in ids,
-                # decode() leaves control tokens out, so a role mark made of them is seen in the ids alone.
-                shows_mark=not self.mark_ids.isdisjoint(ids),
-            )
-            for item, ids in zip(items, found, strict=True)
-        ]
-
-    def mark(self, question: Question, text: str, stopped: bool = True, shows_mark: bool = False) -> _Marked:
-        return _Marked(
-            text=text,
-            passed=passed(text, question.reference, stopped),
-            chrf=chrf(text, question.reference),
-            stopped=stopped,
-            echoed=shows_mark or echoed(text, self.marks, question.question, question.reference),
-            confused=self.references.confused(text, question.reference),
-        )
-
     def _under(self, policy: Policy) -> AbstractContextManager[Any]:
         return self.network.base_alone() if policy == "before" else nullcontext()
+
+
+class _Exam:
+    """An exam under way: what is known of each question so far. The methods that do a part of it yield between
+    batches how many questions are under way beyond those done."""
+
+    def __init__(self, examiner: _Examiner, marker: Marker, items: Sequence[_Item], policies: Sequence[Policy]) -> None:
+        self._examiner, self._marker, self._items = examiner, marker, items
+        self._policies: tuple[Policy, ...] = (*policies, "search")
+        self._expected = [i for i, item in enumerate(items) if item.has_reference]
+        self._wanted = {
+            policy: [i for i, item in enumerate(items) if policy == "after" or item.sampled] for policy in policies
+        }
+        self._exact: dict[Policy, dict[int, bool]] = {policy: {} for policy in self._policies}
+        self._marked: dict[Policy, dict[int, Marked]] = {policy: {} for policy in self._policies}
+        self._logprob: dict[int, float] = {}
+        self._found: dict[int, Found | None] = {}
+
+    def score(self, batch_size: int) -> Iterator[float]:
+        """Finds who gives which reference to the letter; those answers are known without being generated."""
+        for policy in self._wanted:
+            for batch in self._alike(self._expected, batch_size):
+                scored = dict(zip(batch, self._examiner.exact(policy, self._of(batch)), strict=True))
+                self._exact[policy] |= {i: is_right for i, (is_right, _) in scored.items()}
+                wanted = set(self._wanted[policy])
+                known = [i for i in batch if self._exact[policy][i] and i in wanted]
+                self._marked[policy] |= {i: self._written(i, self._items[i].question.reference) for i in known}
+                if policy == "after":
+                    self._logprob |= {i: scored[i][1] for i in known}
+                yield 0.0
+
+    def answer(self, batch_size: int) -> Iterator[float]:
+        """Has the other answers generated."""
+        for policy, wanted in self._wanted.items():
+            for batch in self._alike([i for i in wanted if i not in self._marked[policy]], batch_size):
+                members, growing = self._of(batch), self._examiner.growing(self._of(batch))
+                while pieces := self._examiner.some(policy, growing):
+                    answers = pieces[-1]
+                    yield len(batch) * max(map(len, answers)) / (1 + max(item.limit for item in members))
+                marks = [self._marker.generated(item.question, ids) for item, ids in zip(members, answers, strict=True)]
+                self._marked[policy] |= zip(batch, marks, strict=True)
+                if policy == "after":
+                    said = [item.with_answer(ids) for item, ids in zip(members, answers, strict=True)]
+                    self._logprob |= zip(batch, self._examiner.log_probs(said), strict=True)
+                yield 0.0
+
+    def search(self, search: Search) -> Iterator[float]:
+        """Looks every question up in the table."""
+        for place, i in enumerate(self._expected, start=1):
+            question = self._items[i].question
+            found = next(iter(search.best(question.question, count=1)), None)
+            answer = found.row.answer if found else ""
+            self._found[i], self._exact["search"][i] = found, answer == question.reference
+            self._marked["search"][i] = self._written(i, answer)
+            if place % SEARCHED_TOGETHER == 0 or place == len(self._expected):
+                yield 0.0
+
+    def progress(self, under_way: float) -> ExamProgress:
+        done = sum(len(self._exact[policy]) + len(self._marked[policy]) for policy in self._wanted) + len(self._found)
+        total = (len(self._wanted) + 1) * len(self._expected) + sum(map(len, self._wanted.values()))
+        return ExamProgress(done + int(under_way), total)
+
+    def result(self) -> ExamResult:
+        asked = [
+            Asked(
+                item.set_name,
+                item.question,
+                {policy: exact[i] for policy, exact in self._exact.items() if i in exact},
+                {policy: marked[i] for policy, marked in self._marked.items() if i in marked},
+                self._logprob.get(i),
+                self._found.get(i),
+            )
+            for i, item in enumerate(self._items)
+        ]
+        records = [record(one, [*self._wanted]) for one in asked]
+        return ExamResult(scores(asked, self._policies), comparisons(asked), confidence(asked), records)
+
+    def _of(self, batch: Sequence[int]) -> list[_Item]:
+        return [self._items[i] for i in batch]
+
+    def _written(self, i: int, answer: str) -> Marked:
+        return self._marker.written(self._items[i].question, answer)
+
+    def _alike(self, which: Sequence[int], batch_size: int) -> list[list[int]]:
+        """`which` in batches of like limits, the longest first: what needs most memory fails at once or not at all."""
+        items = self._items
+        order = sorted(which, key=lambda i: (items[i].limit, len(items[i].prompt)), reverse=True)
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
 def examine(
     network: Network,
     renderer: Renderer,
     sets: Sequence[QuestionSet],
-    answers: Sequence[str],
+    rows: Sequence[Row],
     *,
+    untaught: Sequence[Row] = (),
     before_sample: int = 40,
     batch_size: int = 96,
 ) -> Iterator[ExamProgress | ExamResult]:
-    """Examines base and tuned model on `sets`; yields progress between batches and the result last.
+    """Examines base, tuned model and search on `sets`; yields progress between batches and the result last.
 
-    `before` is the base alone, `after` has the adapter on and is absent where there is none. `answers` are all answers
-    of the table: whether one was taken for another is asked among them. Call after `network.use()`.
+    `before` is the base alone, `after` has the adapter on and is absent where there is none, `search` is absent where
+    no answer is expected. `rows` are those that were taught, and what is searched; whether one answer was taken for
+    another is asked of them and of the `untaught` rows of the table. Call after `network.use()`.
     batch_size: questions answered together; decoding reads all weights for every token, so the more share them, the
     better.
 
@@ -175,125 +254,34 @@ def examine(
     stop (in bf16 up to near-ties). The others are, under `before` only for `before_sample` questions of each set.
     """
     items = [item for question_set in sets for item in _items(question_set, renderer, before_sample)]
-    policies: tuple[Policy, ...] = ("before", "after") if network.has_adapter else ("before",)
-    examiner = _Examiner(network, renderer, References(answers), _prompt_marks(renderer.template), _mark_ids(renderer))
-    everything = range(len(items))
-    wanted = {policy: {i for i in everything if policy == "after" or items[i].sampled} for policy in policies}
-    exact: dict[Policy, dict[int, bool]] = {policy: {} for policy in policies}
-    marked: dict[Policy, dict[int, _Marked]] = {policy: {} for policy in policies}
-
-    def progress(under_way: float = 0.0) -> ExamProgress:
-        done = sum(len(exact[policy]) + len(marked[policy]) for policy in policies)
-        return ExamProgress(done + int(under_way), sum(len(items) + len(wanted[policy]) for policy in policies))
-
-    # The adapter is switched, and gradients are off, inside a batch only: whoever reads this generator may do other
-    # things with the model in between, or never come back.
-    for policy in policies:
-        for batch in _alike(everything, items, min(SCORED_TOGETHER, batch_size)):
-            exact[policy] |= zip(batch, examiner.exact(policy, [items[i] for i in batch]), strict=True)
-            known = [i for i in batch if i in wanted[policy] and exact[policy][i]]
-            marked[policy] |= {i: examiner.mark(items[i].question, items[i].question.reference) for i in known}
-            yield progress()
-    for policy in policies:
-        for batch in _alike([i for i in wanted[policy] if not exact[policy][i]], items, batch_size):
-            members = [items[i] for i in batch]
-            growing = examiner.growing(members)
-            while pieces := examiner.some(policy, growing):
-                found = pieces[-1]
-                yield progress(len(batch) * max(map(len, found)) / (1 + max(item.limit for item in members)))
-            marked[policy] |= zip(batch, examiner.marked(members, found), strict=True)
-            yield progress()
-    yield _result(items, exact, marked)
+    exam = _Exam(
+        _Examiner(network, renderer.stop_id),
+        Marker([*rows, *untaught], renderer),
+        items,
+        ("before", "after") if network.has_adapter else ("before",),
+    )
+    parts = (exam.score(min(SCORED_TOGETHER, batch_size)), exam.answer(batch_size), exam.search(Search(rows)))
+    for under_way in chain.from_iterable(parts):
+        yield exam.progress(under_way)
+    yield exam.result()
 
 
 def write_exam(run: RunFolder, result: ExamResult, extra: dict[str, Any]) -> None:
     """Writes `answers.jsonl`, then `exam.json` with `extra` beside the sets: a run with an `exam.json` is finished."""
     write_lines(run.answers, result.answers)
-    write_json(run.exam, {**extra, "sets": result.sets})
+    write_json(run.exam, {**extra, **result.written()})
 
 
 def _items(question_set: QuestionSet, renderer: Renderer, before_sample: int) -> list[_Item]:
     sampled = set(sample(question_set, before_sample))
     return [
-        _Item(question_set.name, question, renderer.conversation(question.question, question.reference), i in sampled)
+        _Item(question_set.name, question, _rendered(question, renderer), i in sampled)
         for i, question in enumerate(question_set.questions)
     ]
 
 
-def _alike(which: Sequence[int], items: Sequence[_Item], batch_size: int) -> list[list[int]]:
-    """`which` in batches of like limits, the longest first: what needs most memory fails at once or not at all."""
-    order = sorted(which, key=lambda i: (items[i].limit, len(items[i].prompt)), reverse=True)
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-
-
-def _prompt_marks(template: Template) -> tuple[str, ...]:
-    """The pieces of text that the template puts around questions and answers, one by one."""
-    around = "\n".join(asdict(template).values())
-    for bracket in ("<", "["):
-        around = around.replace(bracket, "\n" + bracket)
-    for bracket in (">", "]"):
-        around = around.replace(bracket, bracket + "\n")
-    return tuple(dict.fromkeys(piece.strip() for piece in around.splitlines() if piece.strip()))
-
-
-def _mark_ids(renderer: Renderer) -> frozenset[int]:
-    """Control tokens of the prompt. The one that ends an answer is no echo."""
-    used = {id for ids in renderer.describe()["ids"].values() for id in ids}
-    return frozenset(used & renderer.control_ids - {renderer.stop_id})
-
-
-def _result(
-    items: Sequence[_Item], exact: dict[Policy, dict[int, bool]], marked: dict[Policy, dict[int, _Marked]]
-) -> ExamResult:
-    sets: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in dict.fromkeys(item.set_name for item in items):
-        members = [i for i, item in enumerate(items) if item.set_name == name]
-        sets[name] = {
-            policy: _measures(
-                [exact[policy][i] for i in members],
-                [marked[policy][i] for i in members if i in marked[policy]],
-            )
-            for policy in exact
-        }
-    records = [
-        _record(
-            item,
-            {policy: exact[policy][i] for policy in exact},
-            {policy: marked[policy].get(i) for policy in exact},
-        )
-        for i, item in enumerate(items)
-    ]
-    return ExamResult(sets, records)
-
-
-def _measures(exact: Sequence[bool], marked: Sequence[_Marked]) -> dict[str, Any]:
-    """The measures of one set under one policy; shares of generated answers are null where none was generated."""
-    measures: dict[str, Any] = {"n": len(exact), "n_generated": len(marked), **_share("exact", exact)}
-    for name in OF_AN_ANSWER:
-        values = [getattr(answer, name) for answer in marked]
-        if name == "chrf":
-            measures[name] = sum(values) / len(values) if values else None
-        else:
-            measures |= _share(name, values)
-    return measures
-
-
-def _share(name: str, hits: Sequence[bool]) -> dict[str, Any]:
-    if not hits:
-        return {name: None, f"{name}_ci": None}
-    return {name: sum(hits) / len(hits), f"{name}_ci": list(clopper_pearson(sum(hits), len(hits)))}
-
-
-def _record(item: _Item, exact: dict[Policy, bool], answers: dict[Policy, _Marked | None]) -> dict[str, Any]:
-    before, after = answers.get("before"), answers.get("after")
-    verdict = after if "after" in answers else before
-    return {
-        "set": item.set_name,
-        "row": item.question.row,
-        "question": item.question.question,
-        "reference": item.question.reference,
-        "exact": exact,
-        "before": before.text if before else None,
-        "after": after.text if after else None,
-        **{name: getattr(verdict, name) if verdict else None for name in OF_AN_ANSWER},
-    }
+def _rendered(question: Question, renderer: Renderer) -> Rendered:
+    if question.reference:
+        return renderer.conversation(question.question, question.reference)
+    prompt = tuple(renderer.prompt(question.question))
+    return Rendered(prompt, len(prompt))

@@ -4,10 +4,12 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from znatok.exam.fidelity import faithful, in_digits, said_once
 
@@ -31,6 +33,8 @@ _NUMBER = re.compile(
     r"|[₀₁₂₃₄₅₆₇₈₉]+|[¼-¾⅐-⅞]"
 )
 _MIN_ECHO_WORDS = 3
+_COMPARED = 3  # of the nearest answers, letter by letter
+_MIN_BEGINNING = 20  # letters; fewer may begin any answer
 
 
 def normalised(text: str) -> str:
@@ -62,6 +66,11 @@ def numbers(text: str) -> list[str]:
     Numbers inside names count (КТ315, R2, H₂O), and so do raised ones, by themselves: 10⁻⁶ is 10 and -6.
     """
     return [_written_alike(found) for found in _NUMBER.findall(text)]
+
+
+def without_numbers(text: str) -> str:
+    """`text` with every number made the same, to see whether two texts differ in numbers alone."""
+    return _NUMBER.sub("0", text)
 
 
 def _written_alike(number: str) -> str:
@@ -136,6 +145,14 @@ def _rest_after(question: str, text: str) -> str | None:
     return None if len(rest) == len(given) or rest[:1].isalnum() else rest
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An answer of the table: its place among those given to `References`, and how like it is, 0 to 1."""
+
+    place: int
+    likeness: float
+
+
 class References:
     """The answers of a table, to find which of them an answer is nearest to.
 
@@ -144,7 +161,12 @@ class References:
     """
 
     def __init__(self, answers: Sequence[str]) -> None:
-        self._texts = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, answers)))}
+        self._texts: dict[str, int] = {}
+        self._places: list[int] = []  # of the first answer with each text
+        for place, text in enumerate(map(normalised, answers)):
+            if text not in self._texts:
+                self._texts[text] = len(self._places)
+                self._places.append(place)
         having: defaultdict[str, list[int]] = defaultdict(list)
         sizes = []
         for text, number in self._texts.items():
@@ -152,20 +174,57 @@ class References:
             sizes.append(len(threes))
             for three in threes:
                 having[three].append(number)
+        self._plain = list(self._texts)
         self._sizes = np.asarray(sizes, dtype=np.int64)
         self._having = {three: np.asarray(numbers, dtype=np.int64) for three, numbers in having.items()}
 
     def confused(self, answer: str, row_answer: str) -> bool:
         """Whether `answer` is nearer to another row's answer than to its own row's. A tie goes to its own."""
+        return self.other(answer, row_answer) is not None
+
+    def other(self, answer: str, row_answer: str) -> Other | None:
+        """The other row's answer that `answer` is nearer to than to its own row's; None where there is none."""
         threes, own = _threes(normalised(answer)), _threes(normalised(row_answer))
-        found = [self._having[three] for three in threes if three in self._having]
-        if not found:
-            return False
-        shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))
+        if (shared := self._shared(threes)) is None:
+            return None
         likeness = 2 * shared / (self._sizes + len(threes))
         if (number := self._texts.get(normalised(row_answer))) is not None:
             likeness[number] = 0
-        return bool(likeness.max() > 2 * len(threes & own) / (len(threes) + len(own)))
+        nearest = int(likeness.argmax())
+        if likeness[nearest] <= 2 * len(threes & own) / (len(threes) + len(own)):
+            return None
+        return Other(self._places[nearest], float(likeness[nearest]))
+
+    def said(self, answer: str, is_cut: bool) -> int | None:
+        """The place of the table's answer that `answer` gives, nearly to the letter; None where it gives none.
+
+        A cut answer is held against beginnings, since there is no more of it.
+        """
+        given = normalised(answer.rstrip("\ufffd"))  # a cut may go through a letter
+        threes = _threes(given)
+        if (shared := self._shared(threes)) is None:
+            return None
+        likeness = shared / len(threes) if is_cut else 2 * shared / (self._sizes + len(threes))
+        order: list[int] = np.argsort(-likeness, kind="stable")[:_COMPARED].tolist()
+        for number in order:
+            wanted = self._plain[number]
+            both = min(len(given), len(wanted)) if is_cut else max(len(given), len(wanted))
+            if is_cut and both < _MIN_BEGINNING:
+                continue
+            if chrf(given[:both], wanted[:both]) >= CHRF_TO_PASS:
+                return self._places[number]
+        return None
+
+    def _shared(self, threes: set[str]) -> NDArray[np.int64] | None:
+        """How many of `threes` each text has; None where no text has any."""
+        found = [self._having[three] for three in threes if three in self._having]
+        return np.bincount(np.concatenate(found), minlength=len(self._sizes)) if found else None
+
+
+def overlap(one: str, other: str) -> float:
+    """The share of the shorter text's runs of three letters that the other has, too."""
+    these, those = _threes(one), _threes(other)
+    return len(these & those) / min(len(these), len(those)) if these and those else 0.0
 
 
 def _threes(text: str) -> set[str]:

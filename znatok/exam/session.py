@@ -1,0 +1,46 @@
+"""The whole exam, as `train` and `znatok exam` hold it: the questions, then what was forgotten."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from znatok.data.render import Renderer
+from znatok.exam.examine import ExamProgress, ExamResult, examine
+from znatok.exam.forgetting import Forgetting, measure_forgetting
+from znatok.exam.sets import heldout_set, reworded_set, trained_set
+from znatok.model.network import Network
+from znatok.records import QuestionSet, Row
+
+
+def hold_exam(
+    network: Network,
+    renderer: Renderer,
+    rows: Sequence[Row],
+    more: Sequence[QuestionSet],
+    *,
+    heldout: Sequence[Row] = (),
+    left: Sequence[Row] = (),
+    before_sample: int = 40,
+    general_prompts: int | None = None,
+) -> Iterator[ExamProgress | ExamResult]:
+    """Examines the taught `rows`, the `heldout` facts and `more` sets; yields progress and the result last.
+
+    left: the rest of the table, whose answers count as answers of the table.  general_prompts: questions in each
+    language on anything else, all where it is None.
+    """
+    sets = [trained_set(rows), reworded_set(rows), *([heldout_set(heldout)] if heldout else []), *more]
+    table = [*rows, *heldout, *left]
+    result: ExamResult | None = None
+    for piece in examine(network, renderer, sets, rows, untaught=[*heldout, *left], before_sample=before_sample):
+        if isinstance(piece, ExamResult):
+            result = piece
+        else:
+            yield piece
+    assert result is not None
+    if network.has_adapter:
+        answers, asked = [row.answer for row in table], [row.question for row in table]
+        for step in measure_forgetting(network, renderer, answers, questions=asked, prompts=general_prompts):
+            if isinstance(step, Forgetting):
+                result = replace(result, forgetting=step.describe())
+            else:
+                yield ExamProgress(step.done, step.total)
+    yield result

@@ -1,0 +1,52 @@
+"""The exam at the end of training: the same as `znatok exam`, but shorter where that costs only certainty."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from znatok.data.render import Renderer
+from znatok.exam.examine import ExamProgress, ExamResult
+from znatok.exam.forgetting import FEW_PROMPTS
+from znatok.exam.question_file import read_questions
+from znatok.exam.session import hold_exam
+from znatok.exam.sets import (
+    UNKNOWN_IN_TRAIN,
+    a_few,
+    unknown_far_set,
+    unknown_near_file,
+    unknown_near_set,
+)
+from znatok.model.network import Network
+from znatok.records import Table
+from znatok.run_folder import RunFolder, write_text
+from znatok.training.plan import Plan
+
+
+def keep_unknown_near(run: RunFolder, table: Path) -> tuple[str, ...]:
+    """The unknown questions that stand beside the table, kept in the run for every later exam; none where none do.
+
+    Raises TableError where that file cannot be read.
+    """
+    file = unknown_near_file(table)
+    questions = read_questions(file) if file.is_file() else ()
+    if questions:
+        write_text(run.unknown_near, "".join(f"{question}\n" for question in questions))
+    return questions
+
+
+def final_exam(
+    network: Network, renderer: Renderer, plan: Plan, table: Table, near: Sequence[str]
+) -> Iterator[ExamProgress | ExamResult]:
+    """All rows in both wordings, and a sample of the unknown questions; of a short lesson also a short exam."""
+    taught = {row.number for row in (*plan.rows, *plan.heldout)}
+    size = min(UNKNOWN_IN_TRAIN, plan.before_sample)
+    unknown = (unknown_near_set(near, table.rows), unknown_far_set(table.rows))
+    return hold_exam(
+        network,
+        renderer,
+        plan.rows,
+        [a_few(questions, size) for questions in unknown if questions.questions],
+        heldout=plan.heldout,
+        left=[row for row in table.rows if row.number not in taught],
+        before_sample=plan.before_sample,
+        general_prompts=FEW_PROMPTS if size == UNKNOWN_IN_TRAIN else 0,
+    )
