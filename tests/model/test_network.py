@@ -28,7 +28,7 @@ def test_the_chunked_loss_and_its_gradient_equal_cross_entropy(dtype, tolerance)
     torch.manual_seed(0)
     hidden = torch.randn(600, 32, dtype=dtype, requires_grad=True)
     head, target = torch.randn(900, 32, dtype=dtype), torch.randint(0, 900, (600,))
-    loss, correct = answer_loss(hidden, head, target)
+    loss, correct, logp = answer_loss(hidden, head, target)
     loss.backward()
     ours, hidden.grad = hidden.grad, None
     logits = F.linear(hidden, head).float()
@@ -37,6 +37,8 @@ def test_the_chunked_loss_and_its_gradient_equal_cross_entropy(dtype, tolerance)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert (ours - hidden.grad).norm() / hidden.grad.norm() < tolerance
     assert torch.equal(correct, logits.argmax(-1) == target)
+    assert not logp.requires_grad
+    torch.testing.assert_close(logp, logits.log_softmax(-1).gather(1, target[:, None]).squeeze(1).detach())
 
 
 def test_a_stream_gives_what_generate_gives():

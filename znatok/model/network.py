@@ -40,10 +40,14 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a forward pass over a batch says. `loss` is the sum over trained tokens, still part of the graph."""
+    """What a forward pass over a batch says. `loss` is the sum over trained tokens, still part of the graph.
+
+    `logp_N` is the natural logarithm of each trained token's probability, without a gradient.
+    """
 
     loss: Tensor
     correct_N: Tensor
+    logp_N: Tensor
 
 
 class Network:
@@ -187,10 +191,10 @@ class Network:
         """The loss and the hits at the batch's trained tokens; logits elsewhere are never made."""
         ids_BL = torch.from_numpy(batch.ids_BL).to(self.device)
         hidden_NH = self._hidden(ids_BL, torch.from_numpy(batch.position_N).to(self.device))
-        loss, correct_N = answer_loss(
+        loss, correct_N, logp_N = answer_loss(
             hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device)
         )
-        return Score(loss, correct_N)
+        return Score(loss, correct_N, logp_N)
 
     def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
         """The last hidden states at the flattened places `position_N`, (N, H)."""
