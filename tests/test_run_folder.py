@@ -7,6 +7,7 @@ import pytest
 
 from znatok import run_folder
 from znatok.errors import RunError
+from znatok.records import Row
 from znatok.run_folder import (
     RunFolder,
     append_line,
@@ -14,6 +15,7 @@ from znatok.run_folder import (
     find_run,
     new_run,
     read_lines,
+    read_rows,
     whole_folder,
     write_json,
     write_lines,
@@ -193,6 +195,25 @@ def test_a_damaged_line_is_named(working_folder):
     with pytest.raises(RunError) as error:
         list(read_lines(working_folder / "rows.jsonl"))
     assert (error.value.key, error.value.values["line"]) == ("run.damaged", 2)
+
+
+def test_rows_are_read_back_by_their_use_with_their_paraphrases(working_folder):
+    run = RunFolder(working_folder)
+    said = [{"wording": word, "use": use} for word, use in (("a", "trained"), ("b", "examined"), ("c", "left"))]
+    told = {"question": "Q?", "answer": "A."}
+    write_lines(
+        run.rows,
+        [
+            {"row": 1, **told, "use": "trained", "paraphrases": said},
+            {"row": 2, **told, "use": "trained"},
+            {"row": 3, **told, "use": "heldout", "paraphrases": said[2:]},
+            {"row": 4, **told, "use": "refused", "reason": "duplicate"},
+            {"row": 4, "use": "problem", "kind": "duplicate", "severity": "warning", "message": "twice", "also": []},
+        ],
+    )
+    assert read_rows(run, "trained") == (Row(1, "Q?", "A.", ("a",), ("b",)), Row(2, "Q?", "A."))
+    assert read_rows(run, "heldout") == (Row(3, "Q?", "A.", ("c",)),)
+    assert read_rows(run, "left") == ()
 
 
 def test_a_run_that_came_to_nothing_goes_with_the_folder_of_runs_if_that_is_empty(working_folder):

@@ -1,8 +1,12 @@
+import random
+from dataclasses import replace
 from itertools import islice
 
 from tests.tiny import tiny_renderer
+from znatok.data.batch import arrange, make_batch
+from znatok.data.reword import Reworder
 from znatok.records import Row
-from znatok.training.exposures import Exposures
+from znatok.training.exposures import PARAPHRASE_SHARE, Exposures
 
 ROWS = [Row(number, f"Что такое деталь {number}?", f"Деталь {number} — это вещь.") for number in range(1, 11)]
 
@@ -56,3 +60,71 @@ def test_the_seed_alone_decides_the_stream():
 
     assert ids(1) == ids(1)
     assert ids(1) != ids(2)
+
+
+# ---- paraphrases of the table ----------------------------------------------------------------------------------------
+
+OWN = [
+    replace(row, paraphrases=(f"Расскажи про {row.number}-ю деталь", f"{row.number}-я деталь, какая она"))
+    for row in ROWS
+]
+
+
+def prompts(rows, passes, **asked):
+    """The questions that were shown, with the places of their rows."""
+    renderer = tiny_renderer()
+    exposures = Exposures(rows, renderer, **({"batch_size": 5, "rewording": 0.65, "seed": 0} | asked))
+    known = {
+        renderer.prompt(wording): (place, wording)
+        for place, row in enumerate(rows)
+        for wording in (row.question, *row.paraphrases)
+    }
+    shown = []
+    for batch, places in islice(exposures, passes * 2):
+        for line, place in zip(batch.ids_BL.tolist(), places, strict=True):
+            found = next((one for prompt, one in known.items() if tuple(line[: len(prompt)]) == prompt), (place, None))
+            assert found[0] == place
+            shown.append((place, found[1]))
+    return shown
+
+
+def test_without_paraphrases_the_stream_is_what_the_seed_alone_made_it():
+    renderer, reworder, rng = tiny_renderer(), Reworder(row.question for row in ROWS), random.Random(3)
+    stream = iter(Exposures(ROWS, renderer, batch_size=4, rewording=0.65, seed=3))
+    for _ in range(4):
+        questions = [reworder.reword(row.question, rng) if rng.random() < 0.65 else row.question for row in ROWS]
+        rendered = [renderer.conversation(said, row.answer) for said, row in zip(questions, ROWS, strict=True)]
+        for places in arrange([len(one.ids) for one in rendered], 4, rng):
+            batch, shown = next(stream)
+            assert shown == tuple(places)
+            assert batch.ids_BL.tolist() == make_batch([rendered[place] for place in places]).ids_BL.tolist()
+
+
+def test_paraphrases_are_shown_as_they_stand_in_their_share_and_the_question_still_is():
+    shown = prompts(OWN, 60)
+    assert len(shown) == 600
+    said = [wording for _, wording in shown]
+    questions = sum(wording in {row.question for row in ROWS} for wording in said) / 600
+    paraphrases = sum(wording in {own for row in OWN for own in row.paraphrases} for wording in said) / 600
+    assert abs(paraphrases - PARAPHRASE_SHARE) < 0.06
+    assert abs(questions - (1 - PARAPHRASE_SHARE) * 0.35) < 0.06
+    assert len(set(said)) == 31
+
+
+def test_paraphrases_are_trained_even_where_nothing_is_reworded():
+    assert None not in {wording for _, wording in prompts(OWN, 5, rewording=0.0)}
+    assert len({wording for _, wording in prompts(OWN, 40, rewording=0.0)}) == 30
+
+
+def test_examined_paraphrases_are_never_shown():
+    hidden = [replace(row, examined=row.paraphrases, paraphrases=()) for row in OWN]
+    plain, other = (Exposures(rows, tiny_renderer(), batch_size=4, rewording=0.65, seed=0) for rows in (ROWS, hidden))
+    for (one, _), (two, _) in islice(zip(plain, other, strict=False), 12):
+        assert one.ids_BL.tolist() == two.ids_BL.tolist()
+
+
+def test_rows_shown_again_come_in_the_words_of_the_table():
+    exposures = Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=0)
+    plain = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=0)
+    for (one, _), (two, _) in zip(exposures.again([1, 2, 3, 4]), plain.again([1, 2, 3, 4]), strict=True):
+        assert one.ids_BL.tolist() == two.ids_BL.tolist()

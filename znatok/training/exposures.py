@@ -8,6 +8,10 @@ from znatok.data.render import Renderer
 from znatok.data.reword import Reworder
 from znatok.records import Row
 
+PARAPHRASE_SHARE = 1 / 3
+"""Share of exposures in which a row that has paraphrases is asked in one of them, as it stands. A guess: real wordings
+teach more than made ones, and the table's own question must still be seen often enough to be known."""
+
 
 class Exposures:
     """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording."""
@@ -15,10 +19,10 @@ class Exposures:
     def __init__(
         self, rows: Sequence[Row], renderer: Renderer, *, batch_size: int, rewording: float, seed: int
     ) -> None:
-        """rewording: share of exposures in which the question is reworded."""
+        """rewording: share of exposures, those in a paraphrase as it stands not counted, with a changed wording."""
         self._rows = rows
         self._renderer = renderer
-        self._reworder = Reworder(row.question for row in rows)
+        self._reworder = Reworder(" ".join((row.question, *row.paraphrases)) for row in rows)
         self._batch_size = batch_size
         self._rewording = rewording
         self._rng = random.Random(seed)
@@ -39,9 +43,15 @@ class Exposures:
         return [(make_batch(one), tuple(batch)) for one, batch in zip(rendered, batches, strict=True)]
 
     def _one_pass(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
-        rendered = [self._renderer.conversation(self._wording(row.question), row.answer) for row in self._rows]
+        rendered = [self._renderer.conversation(self._wording(row), row.answer) for row in self._rows]
         for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng):
             yield make_batch([rendered[place] for place in places]), tuple(places)
 
-    def _wording(self, question: str) -> str:
-        return self._reworder.reword(question, self._rng) if self._rng.random() < self._rewording else question
+    def _wording(self, row: Row) -> str:
+        """The question, a trained paraphrase, or a rewording of either. Without paraphrases nothing more is drawn."""
+        if row.paraphrases and self._rng.random() < PARAPHRASE_SHARE:
+            return self._rng.choice(row.paraphrases)
+        if self._rng.random() >= self._rewording:
+            return row.question
+        said = self._rng.choice((row.question, *row.paraphrases)) if row.paraphrases else row.question
+        return self._reworder.reword(said, self._rng)

@@ -2,13 +2,15 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from znatok.data.likeness import plain
+from znatok.data.problems import new_paraphrases
 from znatok.data.render import Renderer
-from znatok.exam.sets import heldout_set, reworded_set
+from znatok.exam.sets import UNKNOWN_IN_TRAIN, UNKNOWN_TOKENS, heldout_set, reworded_set
 from znatok.messages import text
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import Settings
+from znatok.settings import ParaphraseUse, Settings
 
 ENOUGH_EXPOSURES = 12
 """Exposures after which rows are expected to be known; fewer are not worth planning. A guess between
@@ -37,10 +39,14 @@ RESERVE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Tokens of one row: in all, and of its answer, which are the trained ones."""
+    """Tokens of one row: in all, of its answer, which are the trained ones, and in all where it is asked the longest.
+
+    `tokens` is the mean of its wordings.
+    """
 
     tokens: int
     answer: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Lesson:
 
     @property
     def longest(self) -> int:
-        return max(self.costs[row.number].tokens for row in self.rows)
+        return max(self.costs[row.number].longest for row in self.rows)
 
     @property
     def exam_tokens(self) -> int:
@@ -69,29 +75,41 @@ class Lesson:
         sets = 3 if self.heldout else 2
         tokens = sum(self.costs[row.number].tokens for row in self.rows)
         answer = sum(self.costs[row.number].answer for row in self.rows) / len(self.rows)
-        scored = 2 * sets * tokens / 3
-        generated = sets * self.before_sample * (1.5 * answer + 16) + 0.15 * len(self.rows) * answer
-        return int(scored + generated / GENERATED_PER_TRAINED)
+        examined = sum(len(row.examined) for row in self.rows)
+        scored = 2 * (sets * tokens + examined * tokens / len(self.rows)) / 3
+        generated = sets * self.before_sample * (1.5 * answer + 16) + 0.15 * (len(self.rows) + examined) * answer
+        unknown = 4 * min(UNKNOWN_IN_TRAIN, self.before_sample) * UNKNOWN_TOKENS  # two sets, base and tuned model
+        return int(scored + (generated + unknown) / GENERATED_PER_TRAINED)
 
     @property
     def validation(self) -> QuestionSet:
-        """What the graph's second line is scored on: a few rows in held-out wordings, or `classic`'s untaught facts."""
+        """What the graph's second line is scored on: a few rows in held-out wordings, or `classic`'s untaught facts.
+
+        Never the examined paraphrases: what is looked at while training must not choose its own exam.
+        """
         if self.heldout:
             return heldout_set(self.heldout)
         # A forward pass alone takes a third of an update's time.
         affordable = int(3 * VALIDATION_SHARE * self.exposures * len(self.rows) / POINTS)
-        return reworded_set(spread(self.rows, min(len(self.rows), max(4, min(16, affordable)))))
+        some = spread(self.rows, min(len(self.rows), max(4, min(16, affordable))))
+        return reworded_set([replace(row, examined=()) for row in some])
 
 
 def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:
     """What each row costs, by its number."""
-    rendered = {row.number: renderer.conversation(row.question, row.answer) for row in rows}
-    return {number: Cost(len(one.ids), len(one.ids) - one.answer_start) for number, one in rendered.items()}
+    return {row.number: _cost(row, renderer) for row in rows}
+
+
+def _cost(row: Row, renderer: Renderer) -> Cost:
+    wordings = (row.question, *row.paraphrases)
+    rendered = [renderer.conversation(wording, row.answer) for wording in wordings]
+    lengths = [len(one.ids) for one in rendered]
+    return Cost(round(sum(lengths) / len(lengths)), lengths[0] - rendered[0].answer_start, max(lengths))
 
 
 def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens_per_second: float) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them."""
-    rows, heldout = _split(table.rows, settings)
+    rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
@@ -109,6 +127,29 @@ def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens
     return Lesson(chosen.rows, heldout, max(exposures, ENOUGH_EXPOSURES), costs, chosen.before_sample, why)
 
 
+def divide_paraphrases(rows: Sequence[Row], use: ParaphraseUse) -> tuple[Row, ...]:
+    """The rows with their paraphrases divided between training and exam.
+
+    "split": of several the last is examined and the others are trained; of the rows that have one, the first, third,
+    fifth … train on it, and the others are examined on theirs. Decided from the whole table, whatever part is taught.
+    Those that repeat a wording of their row go to neither, nor does training ever see what is examined.
+    """
+    if not any(row.paraphrases for row in rows):
+        return tuple(rows)
+    divided, singles = [], 0
+    for row in rows:
+        wordings = new_paraphrases(row)
+        count = {"train": len(wordings), "exam": 0, "split": max(0, len(wordings) - 1)}[use]
+        if use == "split" and len(wordings) == 1:
+            count, singles = 1 - singles % 2, singles + 1
+        divided.append(replace(row, paraphrases=wordings[:count], examined=wordings[count:]))
+    taught = {plain(wording) for row in divided for wording in (row.question, *row.paraphrases)}
+    return tuple(
+        replace(row, examined=tuple(wording for wording in row.examined if plain(wording) not in taught))
+        for row in divided
+    )
+
+
 def _before_sample(rows: int) -> int:
     """Of a short table the base answers half, but for the shortest: that is enough to see what it knows."""
     return min(rows, BEFORE_SAMPLE, max(8, rows // 2))
@@ -120,12 +161,12 @@ def spread(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
 
 
 def _split(rows: tuple[Row, ...], settings: Settings) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """The rows to train, and the share of facts that `classic` keeps out."""
+    """The rows to train, and the share of facts that `classic` keeps out, with all their wordings."""
     if not settings.test_size:
         return rows, ()
     held = min(len(rows) - 1, max(1, round(len(rows) * settings.test_size)))
     out = set(random.Random(settings.seed).sample(range(len(rows)), held))
     return (
         tuple(row for place, row in enumerate(rows) if place not in out),
-        tuple(row for place, row in enumerate(rows) if place in out),
+        tuple(replace(row, paraphrases=(), examined=()) for place, row in enumerate(rows) if place in out),
     )
