@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.workbooks import xlsx
+from tests.tiny import tiny_folder
 from znatok import cli, messages
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +75,39 @@ def test_check_prints_one_json_object_and_talks_to_stderr(capsys, tmp_path):
     assert "строк 2" in err
 
 
+def test_check_counts_every_row_that_was_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
+    table = tmp_path / "t.csv"
+    table.write_text("question,answer\nA?,b\nC?,\nA?,b\nD?,e\n", encoding="utf-8")
+    found = json.loads(run("check", str(table), "--json", "--lang", "en", capsys=capsys)[1])
+    assert (found["read"], found["rows"], found["refused"]) == (4, 2, 2)
+    assert {one["row"]: one["kind"] for one in found["problems"]} == {2: "empty_answer", 3: "duplicate"}
+    assert (found["encoding"], found["delimiter"], found["sheet"]) == ("utf-8", ",", None)
+
+
+def test_check_of_a_workbook_takes_a_sheet_and_columns_by_name_and_by_number(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
+    table = tmp_path / "t.xlsx"
+    rows = [("term", "topic", "meaning"), ("relay", "parts", "A switch."), ("amp", "units", "A unit.")]
+    table.write_bytes(xlsx([("a", "b")], rows))
+    flags = ("--sheet", "2", "--question-column", "term", "--answer_column", "3", "--json", "--lang", "en")
+    code, out, _ = run("check", str(table), *flags, capsys=capsys)
+    found = json.loads(out)
+    assert (code, found["rows"], found["sheet"]) == (0, 2, "Лист2")
+    assert (found["encoding"], found["delimiter"]) == (None, None)
+    assert (found["question_column"], found["answer_column"]) == ("term", "meaning")
+
+
+def test_reading_settings_are_toml_keys_too(tmp_path):
+    from znatok.settings import make_settings, read_settings
+
+    config = tmp_path / "my.toml"
+    config.write_text('encoding = "cp866"\nsheet = 2\nquestion_column = 3\nanswer-column = "meaning"\n')
+    settings = make_settings(read_settings(config))
+    assert (settings.encoding, settings.sheet) == ("cp866", "2")
+    assert (settings.question_column, settings.answer_column) == ("3", "meaning")
+
+
 def test_check_of_a_good_table_is_done(capsys, tmp_path):
     code, out, _ = run("check", str(ROOT / "dataset.csv"), "--lang", "ru", capsys=capsys)
     assert code == 0
@@ -91,3 +126,36 @@ def test_every_setting_has_its_words():
 
     for language in messages.LANGUAGES:
         assert {f"settings.{name}" for name in Settings.model_fields} <= set(messages.catalogue(language))
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "т.csv"
+    path.write_text("вопрос;ответ\nПочём ухаб?;Дорого.\nпочём ухаб;Дёшево.\nГде щавель?;Жди вьюги.\n", encoding="utf-8")
+    return path
+
+
+def test_check_without_a_model_asked_for_fetches_none_and_says_no_time(capsys, table, tmp_path, monkeypatch):
+    monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(subprocess, "Popen", None)
+    code, out, err = run("check", str(table), "--json", "--lang", "ru", capsys=capsys)
+    found = json.loads(out)
+    assert (code, found["training_minutes"]) == (0, None)
+    assert [(one["row"], one["kind"], one["also"]) for one in found["problems"]] == [(2, "conflict", [])]
+    assert "тот же вопрос, что в строке 1" in err
+    assert "займёт" not in err
+    assert not (tmp_path / "cache").exists()
+
+
+def test_check_with_a_model_says_what_its_tokenizer_finds_and_how_long_training_takes(capsys, table, tmp_path):
+    model = str(tiny_folder(tmp_path / "tiny"))
+    code, out, err = run("check", str(table), "--json", "--lang", "ru", "--model", model, capsys=capsys)
+    found = json.loads(out)
+    assert (code, found["training_minutes"]) == (0, 1)
+    assert {one["kind"] for one in found["problems"]} == {"conflict", "crumbs"}
+    assert "Обучение на этой машине займёт около 1 мин (модель" in err
+    table.write_text("вопрос;ответ\nПочём ухаб?;Дорого.\nГде щавель?;" + "Ищи " * 600 + "\n", encoding="utf-8")
+    code, out, err = run("check", str(table), "--json", "--lang", "ru", "--model", model, capsys=capsys)
+    assert (code, json.loads(out)["training_minutes"]) == (1, None)
+    assert ("over_context", 2) in [(one["kind"], one["row"]) for one in json.loads(out)["problems"]]
+    assert "займёт" not in err

@@ -10,7 +10,8 @@ from tests.tiny import PEFT_TALKS, tiny_folder
 from znatok.data.batch import make_batch
 from znatok.data.render import load_renderer
 from znatok.errors import RunError, TableError
-from znatok.run_folder import RunFolder, read_lines
+from znatok.exam.sets import reworded_set
+from znatok.run_folder import RunFolder, read_lines, read_rows
 from znatok.settings import make_settings
 from znatok.training.events import Finished, Planned, Sampled, Stepped, Stopped, TrainingEnded, Validated
 from znatok.training.loop import train
@@ -48,6 +49,17 @@ def trained(table, model, run, stop=None, **asked):
     return list(train(table, make_settings({"model": model} | LEARNS | asked), run, stop))
 
 
+def until_planned(table, model, run):
+    """The events up to the plan; the run folder then holds all that is known before training."""
+    events = train(table, make_settings({"model": model}), run)
+    told = []
+    for event in events:
+        told.append(event)
+        if isinstance(event, Planned):
+            break
+    return told
+
+
 def test_three_rows_are_learned_by_heart_and_the_model_stops_by_itself(table, model, tmp_path):
     events = trained(table, model, tmp_path / "run")
     summary = events[-1].summary
@@ -78,12 +90,43 @@ def test_the_run_folder_holds_everything_and_accounts_for_every_row(table, model
         (1, "trained"),
         (2, "trained"),
         (3, "trained"),
-        (4, "duplicate"),
+        (4, "refused"),
+        (4, "problem"),
     ]
+    assert (rows[3]["reason"], rows[4]["kind"]) == ("duplicate", "duplicate")
     assert json.loads(run.plan.read_text(encoding="utf-8"))["template"]["end_of_turn"] == "<|im_end|>"
     config = json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["r"] == 8
     assert config["base_model_name_or_path"] == model
+
+
+def test_paraphrases_are_trained_and_examined_and_the_folder_alone_says_which(table, model, tmp_path):
+    wordings = ["Что за деталь резистор?|Резистор, это что", "Конденсатор, он зачем?", "Ток при 12 В и 6 Ом"]
+    header, *rows = TABLE.splitlines()
+    worded = [f"{header};перефразировки", *(f"{row};{said}" for row, said in zip(rows, wordings, strict=True))]
+    table.write_text("\n".join(worded), encoding="utf-8")
+    plan = until_planned(table, model, tmp_path / "run")[-1].plan
+    assert [(row.paraphrases, row.examined) for row in plan.rows] == [
+        (("Что за деталь резистор?",), ("Резистор, это что",)),
+        (("Конденсатор, он зачем?",), ()),
+        ((), ("Ток при 12 В и 6 Ом",)),
+    ]
+    asked = reworded_set(read_rows(RunFolder(tmp_path / "run"), "trained"))
+    assert asked == reworded_set(plan.rows)
+    assert [one.question for one in asked.questions[3:]] == ["Резистор, это что", "Ток при 12 В и 6 Ом"]
+    described = json.loads((tmp_path / "run" / "plan.json").read_text(encoding="utf-8"))
+    assert described["paraphrases"] == {"trained": 2, "examined": 2}
+
+
+def test_problems_are_told_before_the_plan_and_kept_in_the_run(table, model, tmp_path):
+    path = table.with_name("иное.csv")
+    path.write_text("вопрос;ответ\nПочём ухаб?;Дорого.\nпочём ухаб;Дёшево.\nГде щавель?;Жди вьюги.\n", "utf-8")
+    events = until_planned(path, model, tmp_path / "run")
+    assert [type(event).__name__ for event in events] == ["TableRead", "TableChecked", "Planned"]
+    assert [problem.kind for problem in events[0].table.problems] == ["conflict"]
+    assert [problem.kind for problem in events[1].problems] == ["crumbs"]
+    kept = [record for record in read_lines(tmp_path / "run" / "rows.jsonl") if record["use"] == "problem"]
+    assert [(record["kind"], record["severity"]) for record in kept] == [("conflict", "warning"), ("crumbs", "note")]
 
 
 def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model, tmp_path):

@@ -4,6 +4,7 @@ from tests.tiny import tiny_folder
 from znatok import messages
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
+from znatok.errors import TableError
 from znatok.model.source import find_base
 from znatok.settings import make_settings
 from znatok.training.lesson import ENOUGH_EXPOSURES
@@ -102,3 +103,59 @@ def test_what_the_user_names_wins_over_the_preset(base, table):
     assert plan.batch_size == 5
     assert plan.learning_rate == 1e-4
     assert plan.adapter.r == 4
+
+
+@pytest.fixture
+def table_with_paraphrases(tmp_path):
+    path = tmp_path / "worded.csv"
+    lines = [
+        f"What is part number {number}?,Part {number} is a thing.,Tell of part {number}|Part {number} please"
+        for number in range(10)
+    ]
+    path.write_text("question,answer,paraphrases\n" + "\n".join(lines), encoding="utf-8")
+    return read_table(path)
+
+
+def lines_on_paraphrases(plan):
+    return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "paraphrases"]
+
+
+@pytest.mark.parametrize(
+    ("use", "trained", "examined", "reason"),
+    [
+        ("split", 10, 10, "where a row has several, the last is examined"),
+        ("train", 20, 0, "all are trained"),
+        ("exam", 0, 20, "all are examined"),
+    ],
+)
+def test_the_plan_says_how_many_paraphrases_are_trained_and_examined(
+    base, table_with_paraphrases, use, trained, examined, reason
+):
+    plan = plan_of(base, table_with_paraphrases, paraphrases=use)
+    ((value, why),) = lines_on_paraphrases(plan)
+    assert value == f"{trained} trained, {examined} examined"
+    assert why.startswith(reason)
+    assert plan.describe()["paraphrases"] == {"trained": trained, "examined": examined}
+    assert plan.describe()["rows"] == list(range(1, 11))
+
+
+def test_classic_examines_the_paraphrases_of_what_it_teaches_and_trains_none(base, table_with_paraphrases):
+    plan = plan_of(base, table_with_paraphrases, preset="classic", optim="adamw_torch", quantization="none")
+    assert (plan.trained_paraphrases, plan.examined_paraphrases) == (0, 2 * len(plan.rows))
+    assert len(plan.rows) == 8
+
+
+def test_a_use_of_paraphrases_that_changes_nothing_is_said(base, table):
+    assert lines_on_paraphrases(plan_of(base, table)) == []
+    assert lines_on_paraphrases(plan_of(base, table, preset="classic", optim="adamw_torch", quantization="none")) == []
+    ((value, why),) = lines_on_paraphrases(plan_of(base, table, paraphrases="train"))
+    assert value == "none"
+    assert "no column of them" in why
+
+
+def test_a_paraphrase_longer_than_the_context_is_refused(base, tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("question,answer,paraphrases\nA?,Yes.,\nB?,No.," + "very " * 600 + "\n", encoding="utf-8")
+    with pytest.raises(TableError) as caught:
+        plan_of(base, read_table(path))
+    assert (caught.value.key, caught.value.values["row"]) == ("plan.too_long", 2)

@@ -1,10 +1,21 @@
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from znatok import messages
-from znatok.training.events import ExamAdvanced, Forecast, Sampled, Stepped, Stopped, TrainingEnded
+from znatok.records import Problem, Row, Table
+from znatok.training.events import (
+    ExamAdvanced,
+    Forecast,
+    Sampled,
+    Stepped,
+    Stopped,
+    TableChecked,
+    TableRead,
+    TrainingEnded,
+)
 from znatok.use.training_screen import TrainingScreen, duration
 
 
@@ -66,3 +77,21 @@ def test_the_exam_shows_how_far_it_is():
 )
 def test_a_length_of_time_is_said_as_people_say_it(seconds, said):
     assert duration(seconds) == said
+
+
+def table_with(problems):
+    return Table(Path("t.csv"), (Row(1, "А?", "Б."),), tuple(problems), "utf-8", ",", "question", "answer")
+
+
+def test_a_few_problems_are_shown_and_the_rest_counted():
+    problems = [Problem(number, "kind", "warning", f"Беда {number}.") for number in range(1, 10)]
+    said = shown(TableRead(table_with(problems)))
+    assert said.count("  ! Беда") == 6
+    assert "Беда 6." in said
+    assert said.endswith("  … и ещё 3. Все покажет znatok check t.csv\n")
+    assert "ещё" not in shown(TableRead(table_with(problems[:6])))
+
+
+def test_what_the_tokenizer_found_is_shown_too():
+    said = shown(TableRead(table_with([])), TableChecked((Problem(None, "crumbs", "note", "Крошки."),)))
+    assert said.endswith("\n  ! Крошки.\n")

@@ -50,6 +50,12 @@ def builtin_is_cached() -> bool:
     return is_intact(_converted(), verify=False) or _kept_gguf().is_file() or _wheel_by_hand().is_file()
 
 
+def builtin_at_hand() -> Path | None:
+    """The folder of the built-in model if it stands ready; its bytes are not read again, and nothing is made."""
+    folder = _converted()
+    return folder if is_intact(folder, verify=False) else None
+
+
 def _converted() -> Path:
     return cache_folder() / "models" / f"builtin-{GGUF_SHA256[:12]}"
 
