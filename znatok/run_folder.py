@@ -37,7 +37,7 @@ class RunFolder:
 
     @property
     def rows(self) -> Path:
-        """Every row that was read, and what became of it."""
+        """Every row that was read, and what became of it and of its paraphrases; then the problems of the table."""
         return self.path / "rows.jsonl"
 
     @property
@@ -79,6 +79,11 @@ class RunFolder:
     def answers_table(self) -> Path:
         """The answers as a table for Excel."""
         return self.path / "answers.csv"
+
+    @property
+    def unknown_near(self) -> Path:
+        """Questions on the subject that no row answers, one a line; only where the table had such a file beside it."""
+        return self.path / "unknown_near.txt"
 
     @property
     def is_finished(self) -> bool:
@@ -136,9 +141,19 @@ def find_run(asked: Path | None) -> RunFolder:
 
 
 def read_rows(run: RunFolder, use: str) -> tuple[Row, ...]:
-    """The rows of the run that were put to this use: "trained", "heldout" or "left"."""
-    records = read_lines(run.rows)
-    return tuple(Row(one["row"], one["question"], one["answer"]) for one in records if one["use"] == use)
+    """The rows of the run that were put to this use: "trained", "heldout" or "left".
+
+    A trained row has its trained and its examined paraphrases; any other has those that the table gives.
+    """
+    return tuple(_row(record) for record in read_lines(run.rows) if record["use"] == use)
+
+
+def _row(record: dict[str, Any]) -> Row:
+    uses: dict[str, list[str]] = {"trained": [], "examined": [], "left": []}
+    for paraphrase in record.get("paraphrases", ()):
+        uses[paraphrase["use"]].append(paraphrase["wording"])
+    paraphrases = uses["trained" if record["use"] == "trained" else "left"]
+    return Row(record["row"], record["question"], record["answer"], tuple(paraphrases), tuple(uses["examined"]))
 
 
 def write_json(path: Path, value: Any) -> None:

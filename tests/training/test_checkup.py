@@ -70,7 +70,7 @@ def test_long_answers_that_fit_are_a_warning(base):
     just, over = (answer_of(renderer, tokens) for tokens in (LONG_ANSWER, LONG_ANSWER + 8))
     problems = found(base, table_of(*SHORT, ("Just?", just), ("Over?", over)))
     assert kinds(problems)[:1] == [("long_answer", "warning", 4, ())]
-    assert f"Answers of more than {LONG_ANSWER}" in problems[0].message
+    assert f"answers of more than {LONG_ANSWER} tokens" in problems[0].message
 
 
 def test_a_tokenizer_that_splits_russian_into_crumbs_is_a_note_with_better_bases(base):

@@ -15,7 +15,7 @@ from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import Settings
+from znatok.settings import PRESETS, Settings
 from znatok.training.lesson import Cost, Lesson, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
 
@@ -78,6 +78,14 @@ class Plan:
         """Training and exam together, as forecast."""
         return self.training_seconds + self.exam_seconds
 
+    @property
+    def trained_paraphrases(self) -> int:
+        return sum(len(row.paraphrases) for row in self.rows)
+
+    @property
+    def examined_paraphrases(self) -> int:
+        return sum(len(row.examined) for row in self.rows)
+
     def describe(self) -> dict[str, Any]:
         """The plan as the run folder keeps it."""
         description = asdict(self)
@@ -85,16 +93,21 @@ class Plan:
         description["rows"] = [row.number for row in self.rows]
         description["heldout"] = [row.number for row in self.heldout]
         description["validation"] = self.validation.name
+        description["paraphrases"] = {"trained": self.trained_paraphrases, "examined": self.examined_paraphrases}
         return description
 
 
-def make_plan(settings: Settings, table: Table, source: BaseSource, renderer: Renderer) -> Plan:
+def make_plan(
+    settings: Settings, table: Table, source: BaseSource, renderer: Renderer, costs: dict[int, Cost] | None = None
+) -> Plan:
     """Decides everything that `settings` left open, for this table on this machine.
+
+    costs: those of all rows, where they are known already.
 
     Raises TableError where a row is longer than the model's context, ModelError where the model has another shape.
     """
     means = _means(settings)
-    costs = row_costs(table.rows, renderer)
+    costs = row_costs(table.rows, renderer) if costs is None else costs
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
     lesson = make_lesson(settings, table, costs, tokens_per_second)
@@ -147,7 +160,7 @@ def _means(settings: Settings) -> _Means:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     threads = machine.usable_cpus()
-    torch.set_num_threads(threads)
+    machine.use_cpus(threads)
     dtype, why_dtype = _dtype(settings, device)
     paged_on_cpu = settings.optim == "paged_adamw_8bit" and device == "cpu"
     return _Means(
@@ -202,6 +215,7 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     yield Choice(text("plan.rows"), rows, lesson.reason or "")
     if plan.heldout:
         yield _choice("heldout", str(len(plan.heldout)), "heldout")
+    yield from _paraphrases(plan, settings, table)
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
@@ -210,22 +224,37 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     yield _choice("time", minutes, "time", speed=f"{plan.tokens_per_second:.0f}")
 
 
+def _paraphrases(plan: Plan, settings: Settings, table: Table) -> Iterator[Choice]:
+    """How many paraphrases are trained and examined; or that there are none, where their use was asked for."""
+    if any(row.paraphrases for row in table.rows):
+        counts = {"trained": plan.trained_paraphrases, "examined": plan.examined_paraphrases}
+        value = text("plan.paraphrases_use", **counts)
+        yield Choice(text("plan.paraphrases"), value, text(f"plan.why.paraphrases_{settings.paraphrases}"))
+    elif settings.paraphrases != PRESETS[settings.preset].get("paraphrases", Settings().paraphrases):
+        yield _choice("paraphrases", text("plan.paraphrases_none"), "paraphrases_none")
+
+
 def _choice(name: str, value: str, reason: str, **values: Any) -> Choice:
     return Choice(text(f"plan.{name}"), value, text(f"plan.why.{reason}", **values))
 
 
 def _refuse_too_long(table: Table, costs: dict[int, Cost], source: BaseSource) -> None:
-    limit = int(_config(source).get("max_position_embeddings", 2048))
-    too_long = [number for number, cost in costs.items() if cost.tokens > limit]
+    limit = context_tokens(source)
+    too_long = [number for number, cost in costs.items() if cost.longest > limit]
     if too_long:
         raise TableError(
             "plan.too_long",
             file=table.path.name,
             row=too_long[0],
-            tokens=costs[too_long[0]].tokens,
+            tokens=costs[too_long[0]].longest,
             limit=limit,
             rows=", ".join(map(str, too_long)),
         )
+
+
+def context_tokens(source: BaseSource) -> int:
+    """Tokens that the base holds, question and answer together."""
+    return int(_config(source).get("max_position_embeddings", 2048))
 
 
 def _config(source: BaseSource) -> dict[str, Any]:
