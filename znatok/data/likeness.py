@@ -25,7 +25,7 @@ MOST_QUESTIONS = 20_000
 """Time grows with the square of their number: more are not compared."""
 
 _BLOCK = 256
-_SIGNS = "%#*/&@\\·‰§^+=<>~|$€°№−"
+_SIGNS = "%#*/&@\\·‰§^+=<>~|$€°№"
 _MINUS = re.compile(r"(?<![\w)])[-–](?=\d)")
 
 
@@ -44,7 +44,7 @@ class _Plainly(dict[int, str]):
         return self[code]
 
 
-_PLAINLY = _Plainly({ord("ё"): "е", ord("Ё"): "Е"})
+_PLAINLY = _Plainly({ord("ё"): "е", ord("Ё"): "Е", ord("−"): " −"})
 
 
 def plain(text: str) -> str:
