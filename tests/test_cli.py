@@ -8,6 +8,7 @@ import pytest
 from tests.data.workbooks import xlsx
 from tests.tiny import tiny_folder
 from znatok import cli, messages
+from znatok.model.source import BaseSource
 
 ROOT = Path(__file__).parent.parent
 
@@ -159,3 +160,14 @@ def test_check_with_a_model_says_what_its_tokenizer_finds_and_how_long_training_
     assert (code, json.loads(out)["training_minutes"]) == (1, None)
     assert ("over_context", 2) in [(one["kind"], one["row"]) for one in json.loads(out)["problems"]]
     assert "займёт" not in err
+
+
+def test_a_damaged_model_that_no_one_asked_for_does_not_fail_a_check(capsys, table, tmp_path, monkeypatch):
+    folder = tiny_folder(tmp_path / "tiny")
+    (folder / "tokenizer.json").write_text("{", encoding="utf-8")
+    at_hand = BaseSource("builtin", folder, "znatok/tiny", None, True)
+    monkeypatch.setattr("znatok.model.default_base.base_at_hand", lambda name: at_hand)
+    assert run("check", str(table), "--lang", "ru", capsys=capsys)[0] == 0
+    code, _, err = run("check", str(table), "--lang", "ru", "--model", str(folder), capsys=capsys)
+    assert code == 1
+    assert "tokenizer.json" in err
