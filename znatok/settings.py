@@ -18,6 +18,7 @@ from znatok.errors import UsageError
 from znatok.messages import text
 
 Preset = Literal["learn", "quick", "classic"]
+ParaphraseUse = Literal["split", "train", "exam"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
@@ -41,6 +42,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
+        "paraphrases": "exam",
         "finishing_rounds": 0,
         "logging_steps": 2,
         "save_total_limit": 2,
@@ -54,15 +56,26 @@ _KINDS = ((bool, "switch"), (int, "integer"), (float, "number"), (str, "text"), 
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
-class Settings(BaseModel):
-    """What was asked. None means: the plan decides, and says why."""
+class Reading(BaseModel):
+    """How a table is read. None means: it is found out from the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    num_rows: int | None = Field(None, ge=2)
+    encoding: str | None = None
+    delimiter: str | None = None
+    # Each is a name or a number from 1; in TOML a number needs no quotes.
+    sheet: str | None = Field(None, coerce_numbers_to_str=True)
+    question_column: str | None = Field(None, coerce_numbers_to_str=True)
+    answer_column: str | None = Field(None, coerce_numbers_to_str=True)
+
+
+class Settings(Reading):
+    """What was asked. None means: the plan decides, and says why."""
 
     model: str = "auto"
     preset: Preset = "learn"
     minutes: float | None = Field(None, gt=0)
-    num_rows: int | None = Field(None, ge=2)
     spread_rows: int | None = Field(None, ge=2)
     seed: int = Field(0, ge=0, lt=2**32)
 
@@ -86,6 +99,7 @@ class Settings(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["auto", "none", "nf4", "int8"] = "auto"
     rewording: float = Field(0.65, ge=0, le=1)
+    paraphrases: ParaphraseUse = "split"
     finishing_rounds: int = Field(8, ge=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)
