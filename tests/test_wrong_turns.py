@@ -34,6 +34,8 @@ FILES = {
     "опечатка.toml": 'lora_alfa = 8\nr = 0\npreset = "lern"\n',
     "не.toml": "r = 8\nпросто слова\n",
     "занято/диплом.txt": "моё",
+    "диплом.csv": "%PDF-1.7\n",
+    "записи.jsonl": '{"question": "А?", "answer": "б"}\n{"question": "В?"\n{"question": "Г?", "answer": "д"}\n',
 }
 
 
@@ -119,8 +121,9 @@ TABLES = [
     ),
     (
         "чужая.csv",
-        "чужая.csv: нет столбцов «вопрос» и «ответ», а найдены: номер | имя | цвет. Назовите ими нужные два "
-        "столбца. Если разделитель встречается в тексте, возьмите такой текст в кавычки.",
+        "чужая.csv: нет столбцов «вопрос» и «ответ», а найдены: номер | имя | цвет. Назовите ими нужные два столбца "
+        "или укажите их в --question-column и --answer-column. Если разделитель встречается в тексте, возьмите такой "
+        "текст в кавычки.",
         None,
     ),
     (
@@ -136,6 +139,19 @@ TABLES = [
         "Fill it in or delete the row.",
     ),
     ("занято", "занято: это папка, а нужен файл таблицы. Укажите сам файл, например занято/dataset.csv.", None),
+    (
+        "диплом.csv",
+        "диплом.csv: это документ PDF, а нужна таблица. Скопируйте таблицу в Excel или LibreOffice и сохраните её как "
+        "XLSX.",
+        "диплом.csv: this is a PDF document, and a table is needed. Copy the table to Excel or LibreOffice and save it "
+        "as XLSX.",
+    ),
+    (
+        "записи.jsonl",
+        "записи.jsonl: пока это не исправлено, учить по таблице нельзя.\nзаписи.jsonl, строка файла 2: это не запись "
+        'JSON. В каждой строке должна стоять целая запись, например {"question": "…", "answer": "…"}.',
+        None,
+    ),
 ]
 
 
@@ -162,10 +178,10 @@ def tokens_of_the_long_row(model):
 
 
 def test_a_table_that_may_not_be_read(fails, monkeypatch):
-    def deny(path):
+    def deny(path, mode="r"):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", deny)
+    monkeypatch.setattr(Path, "open", deny)
     said = (
         "детали.csv: файл не открывается (нет прав доступа). Закройте его в других программах и проверьте, что его "
         "можно читать."
@@ -245,6 +261,29 @@ USAGE = [
         None,
     ),
     ("train", "Не названа таблица, и dataset.csv в этой папке нет. Например: znatok train таблица.csv", None),
+    ("check детали.csv --num-rows 1", "--num-rows: значение 1 не подходит. Подойдёт целое число не меньше 2.", None),
+    (
+        "check детали.csv --encoding cp12511",
+        "--encoding: кодировки cp12511 нет. Может быть, cp1251?",
+        "--encoding: there is no encoding cp12511. Did you mean cp1251?",
+    ),
+    (
+        "train детали.csv --delimiter точка",
+        "--delimiter: значение точка не подходит. Подойдёт один знак, например ; или |, или одно из слов comma, "
+        "semicolon, tab, pipe.",
+        None,
+    ),
+    (
+        "train детали.csv --question-column вопрсо",
+        "детали.csv: столбца вопрсо нет. Может быть, вопрос? Столбцы: вопрос | ответ.",
+        "детали.csv: there is no column вопрсо. Did you mean вопрос? Columns: вопрос | ответ.",
+    ),
+    ("check детали.csv --answer-column 3", "детали.csv: столбца 3 нет, всего столбцов 2. Они считаются с 1.", None),
+    (
+        "exam --sheet Вопросы",
+        "--sheet говорит, как читать ваши вопросы, а они не названы. Назовите их таблицу в --questions.",
+        "--sheet says how your questions are read, and none are named. Name their table in --questions.",
+    ),
     (
         "train детали.csv --config нет.toml",
         "нет.toml: нет такого файла с настройками. Проверьте имя и папку.",
@@ -303,7 +342,8 @@ def test_what_a_table_smuggles_into_a_message_is_harmless(fails, place):
     (place / "хитрая.csv").write_text("a\x1b]52;c;YQ==\x07;b;[/red]\n1;2;3\n4;5;6\n", encoding="utf-8")
     said = (
         "хитрая.csv: нет столбцов «вопрос» и «ответ», а найдены: a]52 | c | YQ== | b | [/red]. Назовите ими нужные два "
-        "столбца. Если разделитель встречается в тексте, возьмите такой текст в кавычки."
+        "столбца или укажите их в --question-column и --answer-column. Если разделитель встречается в тексте, возьмите "
+        "такой текст в кавычки."
     )
     assert fails(1, said, "check", "хитрая.csv") == set()
 

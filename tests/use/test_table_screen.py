@@ -1,5 +1,6 @@
 import pytest
 
+from tests.data.workbooks import xlsx
 from tests.tiny import tiny_folder
 from znatok import cli, messages
 
@@ -25,3 +26,50 @@ def test_check_shows_rows_with_their_trained_tokens_marked(tmp_path, capsys):
         assert f"[{answer}<|im_end|>]" in shown.replace("][", "")
     assert "Так." not in shown
     assert "строка 3:" in shown
+
+
+@pytest.fixture
+def shown(tmp_path, capsys, monkeypatch):
+    """What `check` shows of a file with this content, without a model."""
+    monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
+
+    def shown(name, content, *flags):
+        (tmp_path / name).write_bytes(content)
+        cli.run(["check", str(tmp_path / name), "--lang", "ru", *flags])
+        return capsys.readouterr().out
+
+    return shown
+
+
+def test_check_shows_how_a_table_was_decoded_and_three_rows_of_it(shown):
+    content = "вопрос;ответ\nЧто это?;Стол.\nА то?;Дом.\nИ там?;Лес.\nЗачем?;Так.\n".encode("cp866")
+    out = shown("т.csv", content)
+    assert "т.csv: строк 4 (кодировка cp866, разделитель «;», столбцы «вопрос» → «ответ»)\n" in out
+    assert "  1: Что это? → Стол.\n  2: А то? → Дом.\n  3: И там? → Лес.\n" in out
+    assert "Зачем?" not in out
+
+
+def test_check_shows_the_sheet_of_a_workbook(shown):
+    content = xlsx(Книга=[("роза", "красный", 1)], Вопросы=[("вопрос", "ответ"), ("Кто?", "Я"), ("Где?", 0.5)])
+    out = shown("т.xlsx", content)
+    assert "т.xlsx: строк 2 (лист «Вопросы», столбцы «вопрос» → «ответ»)\n" in out
+    assert "  2: Где? → 0,5\n" in out
+    assert "другие листы не используются: Книга." in out
+
+
+def test_check_shows_the_fields_of_json_records(shown):
+    content = '{"prompt": "Кто?", "completion": "Я"}\n{"prompt": "Где?", "completion": "Тут"}\n'.encode()
+    out = shown("т.jsonl", content)
+    assert "т.jsonl: строк 2 (JSON, кодировка utf-8, поля «prompt» → «completion»)\n" in out
+
+
+def test_check_says_how_many_rows_are_not_taken(shown):
+    content = "вопрос,ответ\nКто?,Я\nГде?,\nКто?,Я\nКак?,Так\n".encode()
+    assert "Строк прочитано 4: взято 2, не взято 2.\n" in shown("т.csv", content)
+
+
+def test_control_characters_of_a_column_name_do_not_reach_the_terminal(shown):
+    content = b"a\x1b]52;c\nA?;b\nC?;d\n"
+    out = shown("t.csv", content, "--question-column", "1", "--answer-column", "2")
+    assert "\x1b" not in out
+    assert "a]52" in out

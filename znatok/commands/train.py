@@ -8,14 +8,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from znatok.commands.options import Options
+from znatok.commands.options import Options, describe
 from znatok.errors import UsageError
 from znatok.messages import text
 from znatok.settings import Settings, make_settings, read_settings
 
-for _name, _field in Settings.model_fields.items():
-    _field.description = text(f"settings.{_name}")
-Settings.model_rebuild(force=True)
+describe(Settings)
 
 _DEFAULT_TABLE = Path("dataset.csv")
 _EXIT_CODES = {"interrupted": 130, "not_finite": 1}
@@ -40,7 +38,8 @@ def train(
     asked = make_settings((read_settings(config) if config else {}) | named)
     if data is None and not _DEFAULT_TABLE.is_file():
         raise UsageError("settings.no_data")
-    screen = TrainingScreen(talk(to_stderr=options.json))
+    console = talk(to_stderr=options.json)
+    screen = TrainingScreen(console)
     summary: dict[str, Any] = {}
     stop = Flag()
     previous = signal.getsignal(signal.SIGINT)
@@ -58,6 +57,11 @@ def train(
         screen.close()
         signal.signal(signal.SIGINT, previous)
     draw(planned.run, planned.plan.validation.name)
+    if planned.run.is_finished:
+        from znatok.use.report import write_report
+
+        write_report(planned.run)
+        console.print(text("exam.reported", file=planned.run.report))
     if options.json:
         print(json.dumps(summary, ensure_ascii=False))
     return _EXIT_CODES.get(summary["stopped_because"], 0)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from znatok.data.render import Renderer
 from znatok.messages import text
-from znatok.records import Row, Table
+from znatok.records import Problem, Row, Table
 from znatok.use.terminal import printable
 
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
@@ -15,21 +15,35 @@ STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
 def show_table(console: Console, table: Table) -> None:
     """The table in one line, three rows of it, then every problem."""
-    delimiter = {"\t": "TAB"}.get(table.delimiter, table.delimiter)
-    console.print(
-        text(
-            "screen.table",
-            file=table.path.name,
-            rows=len(table.rows),
-            encoding=table.encoding,
-            delimiter=delimiter,
-            question=table.question_column,
-            answer=table.answer_column,
-        )
-    )
+    show_reading(console, table)
+    show_problems(console, table.problems)
+
+
+def show_reading(console: Console, table: Table) -> None:
+    """What was understood of the table, and three rows as they were decoded."""
+    found = {
+        "file": table.path.name,
+        "rows": len(table.rows),
+        "question": table.question_column,
+        "answer": table.answer_column,
+    }
+    if table.sheet is not None:
+        line = text("screen.table_sheet", sheet=table.sheet, **found)
+    elif table.delimiter is None:
+        line = text("screen.table_json", encoding=table.encoding, **found)
+    else:
+        delimiter = {"\t": "TAB"}.get(table.delimiter, table.delimiter)
+        line = text("screen.table", encoding=table.encoding, delimiter=delimiter, **found)
+    console.print(Text(printable(line)))
+    if table.refused:
+        console.print(text("screen.refused", read=table.read, rows=len(table.rows), refused=len(table.refused)))
     for row in table.rows[:3]:
         console.print(Text(printable(f"  {row.number}: {row.question} → {row.answer}")))
-    for problem in table.problems:
+
+
+def show_problems(console: Console, problems: Sequence[Problem]) -> None:
+    """Each problem on its line, coloured by its severity."""
+    for problem in problems:
         console.print(Text("  ! " + printable(problem.message), style=STYLES[problem.severity]))
 
 
