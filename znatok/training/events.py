@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from znatok.records import Table
+from znatok.records import Problem, Table
 from znatok.run_folder import RunFolder
 from znatok.training.plan import Plan
 
@@ -24,6 +24,13 @@ class TableRead:
     """The table was read, and can be trained on."""
 
     table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class TableChecked:
+    """What only the base's tokenizer could find in the table; left out where it found nothing."""
+
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +110,17 @@ class ExamAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end: everything that `train --json` prints. `answers` are the exam's, question by question."""
+    """The end: everything that `train --json` prints. `answers` are the exam's, question by question, and `forgetting`
+    is as in `exam.json`."""
 
     summary: dict[str, Any]
     answers: list[dict[str, Any]]
+    forgetting: dict[str, Any] | None = None
 
 
 Event = (
     TableRead
+    | TableChecked
     | Planned
     | ModelLoaded
     | Sampled

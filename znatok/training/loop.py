@@ -8,8 +8,8 @@ Leaving the loop stops training; the adapter as it is then is saved.
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -18,18 +18,21 @@ from threading import Event as Flag
 from typing import Any
 
 from znatok.data.batch import make_batch
+from znatok.data.problems import with_problems
 from znatok.data.read import read_table, refuse_if_untrainable
 from znatok.data.render import Renderer, load_renderer
-from znatok.exam.examine import ExamProgress, ExamResult, examine, write_exam
-from znatok.exam.sets import heldout_set, reworded_set, trained_set
+from znatok.exam.examine import ExamResult, write_exam
 from znatok.model.conversion import Progress
+from znatok.model.default_base import default_base_name
 from znatok.model.machine import peak_rss_bytes
 from znatok.model.network import Network, load_network
-from znatok.model.source import BUILTIN, find_base, is_cached, tokenizer_file
+from znatok.model.source import find_base, tokenizer_file
 from znatok.records import Row, Table
 from znatok.run_folder import RunFolder, append_line, discard, new_run, write_json, write_lines, write_text
 from znatok.settings import Settings, settings_toml
+from znatok.training.accounting import row_records
 from znatok.training.checkpoints import Checkpoints
+from znatok.training.checkup import token_problems
 from znatok.training.events import (
     Event,
     ExamAdvanced,
@@ -40,12 +43,14 @@ from znatok.training.events import (
     Sampled,
     Stepped,
     Stopped,
+    TableChecked,
     TableRead,
     TrainingEnded,
     Validated,
 )
 from znatok.training.exposures import Exposures
-from znatok.training.lesson import POINTS
+from znatok.training.final_exam import final_exam, keep_unknown_near
+from znatok.training.lesson import POINTS, row_costs
 from znatok.training.plan import SAMPLE_SHARE, Plan, make_plan
 from znatok.training.schedule import rate_factor
 from znatok.training.step import Updater, rows_right
@@ -75,16 +80,22 @@ def train(
     """
     started = time.monotonic()
     stop = stop or Flag()
-    table = read_table(data, num_rows=settings.num_rows)
+    table = read_table(data, settings)
     refuse_if_untrainable(table)
+    table = with_problems(table)
     yield TableRead(table)
 
-    source = find_base(_base_name(settings), progress)
+    source = find_base(default_base_name() if settings.model == "auto" else settings.model, progress)
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
-    plan = make_plan(settings, table, source, renderer)
+    costs = row_costs(table.rows, renderer)
+    plan = make_plan(settings, table, source, renderer, costs)
+    if found := token_problems(table, source, renderer, costs):
+        table = with_problems(table, found)
+        yield TableChecked(found)
     folder = new_run(run, data)
     try:
         _write_beginning(folder, settings, table, plan, renderer)
+        near = keep_unknown_near(folder, data)
         yield Planned(plan, folder)
         loading = time.monotonic()
         network = load_network(source, plan.dtype, plan.device, plan.quantization, seed=settings.seed)
@@ -95,14 +106,16 @@ def train(
     yield ModelLoaded(time.monotonic() - loading)
 
     ended: TrainingEnded | None = None
-    for event in _taught(network, renderer, plan, settings, folder, stop, started):
-        if isinstance(event, TrainingEnded):
-            ended = event
-        yield event
+    # Closed by name: whoever leaves this generator wants the adapter saved at once, not when memory is tidied up.
+    with closing(_taught(network, renderer, plan, settings, folder, stop, started)) as taught:
+        for event in taught:
+            if isinstance(event, TrainingEnded):
+                ended = event
+            yield event
     assert ended is not None
     result: ExamResult | None = None
     if ended.stopped_because is not Stopped.INTERRUPTED:
-        for piece in _examined(network, renderer, plan, table):
+        for piece in final_exam(network, renderer, plan, table, near):
             if isinstance(piece, ExamResult):
                 result = piece
             elif stop.is_set():
@@ -113,21 +126,12 @@ def train(
     if result:
         write_exam(folder, result, {"summary": summary})
     exam = result.sets if result else None
-    yield Finished(summary | {"exam": exam}, result.answers if result else [])
-
-
-def _base_name(settings: Settings) -> str:
-    """The model asked for; under "auto" TinyLlama where a GPU and its weights are at hand, else the built-in one."""
-    if settings.model != "auto":
-        return settings.model
-    import torch
-
-    return "tinyllama" if torch.cuda.is_available() and is_cached("tinyllama") else BUILTIN
+    yield Finished(summary | {"exam": exam}, result.answers if result else [], result.forgetting if result else None)
 
 
 def _taught(
     network: Network, renderer: Renderer, plan: Plan, settings: Settings, folder: RunFolder, stop: Flag, started: float
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """The updates, with what is shown between them; ends with TrainingEnded, the adapter saved."""
     for row in (plan.rows[0], plan.rows[len(plan.rows) // 2]):
         yield _logged(folder, _sampled(network, renderer, row, 0, FIRST_ANSWER_TOKENS))
@@ -260,33 +264,10 @@ def _validated(network: Network, renderer: Renderer, plan: Plan, step: int) -> V
     return Validated(step, loss / count)
 
 
-def _examined(network: Network, renderer: Renderer, plan: Plan, table: Table) -> Iterator[ExamProgress | ExamResult]:
-    sets = [trained_set(plan.rows), reworded_set(plan.rows)]
-    if plan.heldout:
-        sets.append(heldout_set(plan.heldout))
-    answers = [row.answer for row in table.rows]
-    return examine(network, renderer, sets, answers, before_sample=plan.before_sample)
-
-
 def _write_beginning(folder: RunFolder, settings: Settings, table: Table, plan: Plan, renderer: Renderer) -> None:
     write_text(folder.settings, settings_toml(settings))
     write_json(folder.plan, {"table": table.path.name} | plan.describe() | {"template": renderer.describe()})
-    trained = {row.number for row in plan.rows}
-    held = {row.number for row in plan.heldout}
-    records: list[dict[str, Any]] = [
-        {
-            "row": row.number,
-            "question": row.question,
-            "answer": row.answer,
-            "use": "trained" if row.number in trained else "heldout" if row.number in held else "left",
-        }
-        for row in table.rows
-    ]
-    records += [
-        {"row": problem.row, "use": problem.kind, "severity": problem.severity, "message": problem.message}
-        for problem in table.problems
-    ]
-    write_lines(folder.rows, records)
+    write_lines(folder.rows, row_records(table, plan))
 
 
 def _logged(folder: RunFolder, event: Event) -> Event:

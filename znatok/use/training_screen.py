@@ -1,6 +1,7 @@
 """Watching it learn: the events of training as lines on the screen."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from znatok.messages import text
-from znatok.records import Table
+from znatok.records import Problem, Table
 from znatok.training.events import (
     Event,
     ExamAdvanced,
@@ -20,18 +21,20 @@ from znatok.training.events import (
     Sampled,
     Stepped,
     Stopped,
+    TableChecked,
     TableRead,
     TrainingEnded,
     Validated,
 )
 from znatok.training.plan import Plan
+from znatok.use.exam_screen import show_exam
+from znatok.use.table_screen import show_problems, show_reading
 from znatok.use.terminal import printable
 
 LINE_SECONDS = 10.0
 """How often a line is written where the output is no terminal and a bar cannot move."""
 
-SHOWN_PAIRS = 3
-SHOWN_ROWS = 12
+SHOWN_PROBLEMS = 6
 
 
 class TrainingScreen:
@@ -43,12 +46,15 @@ class TrainingScreen:
         self._last_line = 0.0
         self._plan: Plan | None = None
         self._run = ""
+        self._file = ""
 
     def show(self, event: Event) -> None:
         """Puts one event on the screen."""
         match event:
             case TableRead(table):
                 self._table(table)
+            case TableChecked(problems):
+                self._problems(problems)
             case Planned(plan, run):
                 self._plan, self._run = plan, str(run.path)
                 self._planned(plan)
@@ -91,17 +97,15 @@ class TrainingScreen:
         self._console.print(printable(text(key, **values)))
 
     def _table(self, table: Table) -> None:
-        self._say(
-            "screen.table",
-            file=table.path.name,
-            rows=len(table.rows),
-            encoding=table.encoding,
-            delimiter={"\t": "TAB"}.get(table.delimiter, table.delimiter),
-            question=table.question_column,
-            answer=table.answer_column,
-        )
-        for problem in table.problems[:SHOWN_ROWS]:
-            self._console.print(Text("  ! " + printable(problem.message), style="yellow"))
+        show_reading(self._console, table)
+        self._file = str(table.path)
+        self._problems(table.problems)
+
+    def _problems(self, problems: Sequence[Problem]) -> None:
+        """The gravest few, which come first."""
+        show_problems(self._console, problems[:SHOWN_PROBLEMS])
+        if len(problems) > SHOWN_PROBLEMS:
+            self._say("screen.more_problems", count=len(problems) - SHOWN_PROBLEMS, file=self._file)
 
     def _planned(self, plan: Plan) -> None:
         self._say("screen.plan")
@@ -159,52 +163,9 @@ class TrainingScreen:
         exam = event.summary["exam"]
         if exam is None:
             return
-        self.show_exam(exam, event.answers)
+        show_exam(self._console, exam, event.answers, event.forgetting)
         self._say("screen.done", time=duration(event.summary["total_seconds"]), run=self._run)
         self._console.print(Text("    " + text("screen.next", run=self._run), style="bold"))
-
-    def show_exam(self, exam: dict[str, Any], answers: list[dict[str, Any]]) -> None:
-        """The scores, some answers before and after, and the rows that are not known by heart."""
-        self.close()
-        self._scores(exam)
-        self._pairs(answers)
-        missed = [answer for answer in answers if answer["set"] == "trained" and not answer["exact"]["after"]]
-        if missed:
-            self._say("screen.missed", count=len(missed))
-            for answer in missed[:SHOWN_ROWS]:
-                self._console.print(printable(f"  {answer['row']}: {answer['question']}"))
-        else:
-            self._say("screen.all_known", count=exam["trained"]["after"]["n"])
-
-    def _scores(self, exam: dict[str, Any]) -> None:
-        grid = Grid(title=text("screen.scores"), title_justify="left", box=None, padding=(0, 2))
-        for heading in ("set", "measure", "before", "after", "interval"):
-            grid.add_column(
-                text(f"screen.column.{heading}"), justify="left" if heading in ("set", "measure") else "right"
-            )
-        for name, policies in exam.items():
-            for measure in ("exact", "passed", "stopped"):
-                after = policies["after"]
-                grid.add_row(
-                    text(f"screen.set.{name}"),
-                    text(f"screen.measure.{measure}"),
-                    _share(policies["before"][measure]),
-                    _share(after[measure]),
-                    _interval(after[f"{measure}_ci"]),
-                )
-        self._console.print(grid)
-        if "heldout" in exam:
-            self._say("screen.heldout_note")
-
-    def _pairs(self, answers: list[dict[str, Any]]) -> None:
-        both = [answer for answer in answers if answer["before"] is not None and answer["after"] is not None]
-        for answer in both[:: max(1, len(both) // SHOWN_PAIRS)][:SHOWN_PAIRS]:
-            self._console.print(Text(printable(answer["question"]), style="bold"))
-            for side in ("before", "after"):
-                said = printable(answer[side]).replace("\n", " ")
-                self._console.print(
-                    Text(f"  {text(f'screen.column.{side}')}: {said[:220]}{'…' if len(said) > 220 else ''}")
-                )
 
 
 def duration(seconds: float) -> str:
@@ -214,11 +175,3 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return text("screen.minutes", minutes=round(seconds / 60))
     return text("screen.hours", hours=f"{seconds / 3600:.1f}")
-
-
-def _share(value: float | None) -> str:
-    return "—" if value is None else f"{value:.1%}"
-
-
-def _interval(ends: list[float] | None) -> str:
-    return "" if ends is None else f"{ends[0]:.1%} … {ends[1]:.1%}"
