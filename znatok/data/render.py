@@ -13,24 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2.exceptions import TemplateError, TemplateSyntaxError
-from jinja2.ext import Extension
-from jinja2.nodes import Node
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from znatok.data.template_sandbox import PLACEHOLDERS, Rendering, TooMuch, renderings
 from znatok.errors import ModelError, ZnatokError
 from znatok.records import Rendered
 
 Turn = tuple[str, str]
 """A question and its answer, earlier in the conversation."""
-
-_FIXED_DATE = "26 Jul 2024"
-"""Llama 3's template prints today's date, which would change every prompt every day; this is its own default."""
-
-_EMPTY_SYSTEM = [{"role": "system", "content": ""}]
-_PLACEHOLDERS = ("⁂q1⁂", "⁂a1⁂", "⁂q2⁂", "⁂a2⁂")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +49,28 @@ def read_template(chat_template: str, tokens: dict[str, str], control: Sequence[
     Raises ModelError where the template is broken or does not keep a conversation in order.
     """
     try:
-        template = _fragments(_rendered(chat_template, tokens, []), control)
+        bare, behind_empty_system = renderings(chat_template, tokens)
+    except TooMuch as error:
+        raise ModelError(f"render.too_much_{error.what}") from error
+    try:
+        template = _fragments(_rendered(bare), control)
         if not _beside_control(template.opening, control):
             return template
     except ModelError:
         with suppress(ModelError):  # some templates demand a system part
-            return _fragments(_rendered(chat_template, tokens, _EMPTY_SYSTEM), control)
+            return _fragments(_rendered(behind_empty_system), control)
         raise
     try:
-        return _fragments(_rendered(chat_template, tokens, _EMPTY_SYSTEM), control)
+        return _fragments(_rendered(behind_empty_system), control)
     except ModelError:
         return template
+
+
+def _rendered(rendering: Rendering) -> str:
+    rendered, reason = rendering
+    if rendered is None:
+        raise ModelError("render.template_broken", reason=reason)
+    return rendered
 
 
 def _fragments(rendered: str, control: Sequence[str]) -> Template:
@@ -100,50 +101,10 @@ def _beside_control(opening: str, control: Sequence[str]) -> str:
     return opening.strip()
 
 
-class _Generation(Extension):
-    """`{% generation %}` marks what the assistant says, for others' loss masks; here it is only read over."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Parser) -> list[Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _rendered(chat_template: str, tokens: dict[str, str], system: list[dict[str, str]]) -> str:
-    """Two turns of placeholders behind `system`, rendered as transformers would."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = lambda _: _FIXED_DATE
-    roles = ("user", "assistant", "user", "assistant")
-    turns = [{"role": role, "content": text} for role, text in zip(roles, _PLACEHOLDERS, strict=True)]
-    try:
-        return environment.from_string(chat_template).render(
-            messages=system + turns,
-            tools=None,
-            documents=None,
-            add_generation_prompt=False,
-            enable_thinking=False,
-            date_string=_FIXED_DATE,
-            **tokens,
-        )
-    except Exception as error:  # a template is a program of someone else's: it can fail in any way
-        said = getattr(error, "message", None) or str(error) or type(error).__name__
-        line = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
-        raise ModelError("render.template_broken", reason=line + " ".join(said.split()).rstrip(".")) from error
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(message)
-
-
 def _between(rendered: str) -> list[str]:
     """The five texts around the four placeholders."""
     pieces = []
-    for placeholder in _PLACEHOLDERS:
+    for placeholder in PLACEHOLDERS:
         before, found, rendered = rendered.partition(placeholder)
         if not found:
             raise ModelError("render.turns_differ")
