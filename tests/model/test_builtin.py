@@ -166,9 +166,9 @@ def test_an_interrupted_conversion_leaves_nothing_behind(cache, tmp_path):
 
 def test_a_file_that_is_no_model_is_refused_by_name(cache, tmp_path):
     (tmp_path / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    with pytest.raises(ModelError, match=r"broken\.gguf: this file of the model is damaged"):
+    with pytest.raises(ModelError, match=r"broken\.gguf: this file of weights is damaged"):
         conversion.convert_gguf(tmp_path / "broken.gguf", cache / "models" / "broken")
-    assert list((cache / "models").iterdir()) == []
+    assert list((cache / "models").glob("*")) == []
 
 
 def test_a_damaged_folder_is_replaced_and_an_intact_one_stays(tiny, tmp_path):

@@ -19,6 +19,7 @@ from typing import Any
 
 from znatok.errors import ModelError, reason_of
 from znatok.model.machine import cache_folder
+from znatok.model.weight_files import read_shapes
 
 # Told as (stage, bytes done, bytes in all); stages: "fetch", "verify", "convert".
 Progress = Callable[[str, int, int], None]
@@ -35,18 +36,21 @@ def convert_gguf(gguf: Path, folder: Path, progress: Progress | None = None) -> 
     """Write the model in the file `gguf` as float32 safetensors, config and tokenizer into `folder`, with a manifest.
 
     A process of its own does it: it needs 1.2 GB for a moment, which would spoil the peak memory that a run reports.
-    Raises: ModelError where transformers cannot read the file.
+    Raises: ModelError where the file is damaged, or transformers cannot read it.
     """
     tell = progress or silent
     total = gguf.stat().st_size
+    read_shapes(gguf)
     with scratch_folder() as scratch:
         made = Path(scratch) / "model"
         code = "import sys; from znatok.model.conversion import dequantise; dequantise(*sys.argv[1:])"
         paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        command = [sys.executable, "-c", code, str(gguf.absolute()), str(made)]
-        failed, log = run_watched(command, Path(scratch), {"PYTHONPATH": paths}, lambda: tell("convert", 0, total))
-        if failed and not _is_readable(gguf):
-            raise ModelError("source.damaged", file=gguf)
+        try:
+            command = [sys.executable, "-c", code, str(_alone(gguf, Path(scratch))), str(made)]
+        except OSError as error:
+            raise ModelError("builtin.cannot_convert", file=gguf, reason=reason_of(error)) from error
+        alone = {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"}
+        failed, log = run_watched(command, Path(scratch), alone, lambda: tell("convert", 0, total))
         if failed:
             raise ModelError("builtin.cannot_convert", file=gguf, reason=(log.splitlines() or ["?"])[-1])
         try:
@@ -76,7 +80,7 @@ def dequantise(gguf: str, folder: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source, target = Path(gguf), Path(folder)
-    place: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True}
+    place: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True, "trust_remote_code": False}
     plain = GgufConfig(dequantize=True)  # the weights stay packed unless told otherwise
     model = AutoModelForCausalLM.from_pretrained(source.parent, quantization_config=plain, dtype=torch.float32, **place)
     model.save_pretrained(target)
@@ -86,13 +90,15 @@ def dequantise(gguf: str, folder: str) -> None:
     _without(target / "tokenizer_config.json", "is_local", "local_files_only")
 
 
-def _is_readable(gguf: Path) -> bool:
-    from gguf import GGUFReader
-
+def _alone(gguf: Path, scratch: Path) -> Path:
+    """The same file in a folder where nothing else lies: transformers would open what is beside it, an adapter say."""
+    folder = scratch / "alone"
+    folder.mkdir()
     try:
-        return bool(GGUFReader(gguf).tensors)
-    except Exception:  # a damaged file can fail anywhere in it
-        return False
+        os.link(gguf, folder / gguf.name)
+    except OSError:  # on another disk, or on one that knows no second names
+        shutil.copyfile(gguf, folder / gguf.name)
+    return folder / gguf.name
 
 
 def is_intact(folder: Path, verify: bool = True, progress: Progress | None = None) -> bool:

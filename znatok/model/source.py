@@ -18,13 +18,14 @@ from typing import Any
 from znatok.errors import ModelError, reason_of
 from znatok.messages import text
 from znatok.model.builtin import BUILTIN_HUB_ID, WHEEL_BYTES, builtin_folder, builtin_is_cached
+from znatok.model.config_size import Shapes, refuse_greater_config
 from znatok.model.conversion import Progress, convert_gguf, is_intact, models_folder, sha256_of, silent
+from znatok.model.weight_files import PICKLED, is_pickle, read_shapes
 
 BUILTIN = "builtin"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
 HUB_SECONDS = 8.0  # for the first answer of the hub
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _TOKENIZER_SOURCES = ("tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json")
 
 
@@ -90,6 +91,8 @@ def find_base(name: str, progress: Progress | None = None) -> BaseSource:
         folder = path.absolute()
         _check_folder(folder)
         return BaseSource(name, folder, str(folder), None, False)
+    if path.is_file() and (path.suffix.lower() in PICKLED or is_pickle(path)):
+        raise ModelError("weights.pickled", file=path.absolute())
     if HUB_ID.fullmatch(name):
         return _from_hub(name, name, tell)
     raise _unknown(name)
@@ -122,7 +125,7 @@ def tokenizer_file(folder: Path) -> Path:
         try:
             from transformers import AutoTokenizer
 
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             with tempfile.TemporaryDirectory(dir=made.parent) as beside:
                 tokenizer.backend_tokenizer.save(str(Path(beside) / made.name))
                 (Path(beside) / made.name).replace(made)
@@ -221,8 +224,9 @@ def _check_folder(folder: Path) -> None:
         raise ModelError("source.is_adapter", folder=folder)
     if not (folder / "config.json").is_file():
         raise ModelError("source.no_config", folder=folder)
-    if not _is_object(folder / "config.json"):
-        raise ModelError("source.damaged", file=folder / "config.json")
+    if (folder / "adapter_config.json").is_file():  # transformers would put the adapter on, or open the base it names
+        raise ModelError("source.adapter_beside", folder=folder)
+    config = _read_config(folder / "config.json")
     weights = {file.name for file in folder.glob("*.safetensors")}
     if not weights:
         pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
@@ -232,27 +236,20 @@ def _check_folder(folder: Path) -> None:
     missing = sorted(_shards(folder) - weights)
     if missing:
         raise ModelError("source.missing_weights", folder=folder, files=", ".join(missing))
+    shapes: Shapes = {}
     for name in sorted(weights):
-        if not _is_whole(folder / name):
-            raise ModelError("source.damaged", file=folder / name)
+        shapes |= read_shapes(folder / name)
+    refuse_greater_config(config, shapes, folder / "config.json")
 
 
-def _is_object(file: Path) -> bool:
+def _read_config(file: Path) -> dict[str, Any]:
     try:
-        return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
-    except ValueError:
-        return False
-
-
-def _is_whole(weights: Path) -> bool:
-    """Whether a safetensors file is as long as its header says."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(weights), "np"):
-            return True
-    except SafetensorError:
-        return False
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise ModelError("source.damaged", file=file)
+    return config
 
 
 def _shards(folder: Path) -> set[str]:
