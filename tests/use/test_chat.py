@@ -449,9 +449,12 @@ def test_the_original_command_talks_to_the_trained_model_through_a_pipe(command)
 def test_the_original_command_takes_a_bare_adapter_folder(command, home, tmp_path):
     (home / "runs" / "тест" / "adapter").rename(tmp_path / "bare")
     try:
-        outcome = command("chat-original", "--use-lora", "--lora-path", str(tmp_path / "bare"), "--ask", QUESTION)
+        bare = ("chat-original", "--use-lora", "--lora-path", str(tmp_path / "bare"), "--ask", QUESTION)
+        unasked, outcome = command(*bare), command(*bare, "--model_name", "base")
     finally:
         (tmp_path / "bare").rename(home / "runs" / "тест" / "adapter")
+    # Its base is a folder: a path in a file that may be from elsewhere is not opened for being there.
+    assert unasked[:2] == (1, "")
     assert outcome[:2] == (0, LEARNED + "\n")
 
 

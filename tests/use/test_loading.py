@@ -101,12 +101,13 @@ def test_a_run_without_its_adapter_is_its_base(home):
     assert alone.run is None
 
 
-def test_a_bare_adapter_folder_finds_its_base_itself(home, tmp_path):
+def test_a_bare_adapter_folder_on_a_base_of_ones_own_needs_its_name(home, tmp_path):
     bare = shutil.copytree(home / "run" / "adapter", tmp_path / "bare")
     assert is_adapter_folder(bare)
     assert not is_adapter_folder(home / "run" / "adapter")
     assert not is_adapter_folder(home / "run")
-    talker = load_adapter_folder(bare)
+    assert key_of(load_adapter_folder, bare) == "chat.base_not_opened"
+    talker = load_adapter_folder(bare, base=str(home / "base"))
     assert said(talker) == LEARNED
     assert talker.run is None
 

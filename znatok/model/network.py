@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch, Ids
 from znatok.errors import ModelError, RunError, UsageError
+from znatok.model.adapter_file import ADAPTER_WEIGHTS, read_saved_adapter
 from znatok.model.decode import can_decode, decode
 from znatok.model.engine import LONGEST, Engine, can_run
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
+from znatok.model.weight_files import read_shapes
 from znatok.run_folder import whole_folder, write_bytes
 from znatok.settings import nearest
 
@@ -110,20 +112,22 @@ class Network:
     def load_adapter(self, folder: Path) -> None:
         """Puts a saved adapter on the base, for use.
 
-        Raises RunError where the adapter does not fit this base.
+        Raises RunError where the adapter is damaged or does not fit this base.
         """
-        from peft import PeftModel
-        from safetensors import safe_open
+        from peft import LoraConfig, get_peft_model
 
+        saved = read_saved_adapter(folder)
+        layers = {name for name, layer in self._base.named_modules() if hasattr(layer, "weight")}
         try:
+            if not saved.fits(layers):
+                raise ValueError("the base has not these layers")
             with _quiet():
-                self._model = PeftModel.from_pretrained(self._base, str(folder))
+                self._model = get_peft_model(self._base, LoraConfig(**saved.settings))
+            if saved.shapes != {_saved_name(name): tuple(value.shape) for name, value in self._adapter_parameters()}:
+                raise ValueError("the base has layers of another shape")
+            self.read_adapter(folder)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
-        with safe_open(str(folder / "adapter_model.safetensors"), "pt") as saved:
-            # PEFT takes an adapter of another depth without a word.
-            if set(saved.keys()) != {_saved_name(name) for name, _ in self._adapter_parameters()}:
-                raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name)
         self._settle()
         self.use()
 
@@ -145,14 +149,15 @@ class Network:
             config.inference_mode = True
             config.save_pretrained(str(beside))
             config.inference_mode = False
-            write_bytes(beside / "adapter_model.safetensors", save(tensors, metadata={"format": "pt"}))
+            write_bytes(beside / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
 
     @torch.no_grad()
     def read_adapter(self, folder: Path) -> None:
         """Reads saved weights into the adapter that is already there."""
         from safetensors.torch import load_file
 
-        saved = load_file(str(folder / "adapter_model.safetensors"))
+        read_shapes(folder / ADAPTER_WEIGHTS)
+        saved = load_file(str(folder / ADAPTER_WEIGHTS))
         for name, value in self._adapter_parameters():
             value.copy_(saved[_saved_name(name)])
 
@@ -323,6 +328,8 @@ def load_network(
             quantization_config=quantization_config,
             attn_implementation="sdpa",
             local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
             output_loading_info=True,
         )
     except (MemoryError, torch.OutOfMemoryError):

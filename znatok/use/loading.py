@@ -3,19 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from znatok.data.render import Renderer, load_renderer
 from znatok.errors import RunError
 from znatok.model import machine
-from znatok.model.builtin import BUILTIN_HUB_ID
+from znatok.model.adapter_file import ADAPTER_CONFIG, base_to_open, is_on_another_machine, read_saved_adapter
 from znatok.model.conversion import Progress
 from znatok.model.network import Dtype, Network, Quantization, load_network
 from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
 from znatok.run_folder import RunFolder
-
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,8 @@ def load_run(
     """
     plan = _read_plan(run)
     if with_adapter:
-        _read_adapter_config(run.adapter)
-    source = find_base(base or plan.name_to_find, progress)
+        read_saved_adapter(run.adapter)
+    source = find_base(base or plan.name_to_find(run.path), progress)
     _check_same_base(source, plan.public_id, run.path)
     talker = _talker(source, base or plan.name, plan.dtype, plan.quantization, plan.threads, run)
     if with_adapter:
@@ -56,10 +52,11 @@ def load_run(
 def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progress | None = None) -> Talker:
     """The model of a bare PEFT folder: the base that its config names, or `base`, with the adapter on.
 
-    Raises RunError where this is no LoRA adapter in safetensors, or it does not fit the base.
+    Raises RunError where this is no LoRA adapter in safetensors, it does not fit the base, or it names a base that is
+    not to be opened because a file says so.
     """
-    public_id = str(_read_adapter_config(path)["base_model_name_or_path"])
-    name = base or (BUILTIN if public_id == BUILTIN_HUB_ID else public_id)
+    public_id = read_saved_adapter(path).base
+    name = base or base_to_open(public_id, path)
     source = find_base(name, progress)
     _check_same_base(source, public_id, path)
     talker = _talker(source, name)
@@ -111,12 +108,17 @@ class _Planned:
     quantization: Quantization
     threads: int
 
-    @property
-    def name_to_find(self) -> str:
-        """What finds the base again: a hub id or a full path, or the name as it was typed where that is gone."""
+    def name_to_find(self, run: Path) -> str:
+        """What finds the base again: a hub id or a full path, or the name as it was typed where that is gone.
+
+        Raises RunError where the plan names something on another machine, or a hub model that was never here.
+        """
         if self.is_builtin:
             return BUILTIN
-        return self.name if not is_cached(self.public_id) and is_cached(self.name) else self.public_id
+        for name in (self.public_id, self.name):
+            if not is_on_another_machine(name) and is_cached(name):
+                return name
+        return base_to_open(self.public_id, run, is_own=True)
 
 
 def _read_plan(run: RunFolder) -> _Planned:
@@ -124,8 +126,8 @@ def _read_plan(run: RunFolder) -> _Planned:
         plan = json.loads(run.plan.read_text(encoding="utf-8"))
         source = plan["source"]
         return _Planned(
-            source["name"],
-            source["public_id"],
+            str(source["name"]),
+            str(source["public_id"]),
             source["is_builtin"],
             plan["dtype"],
             plan["quantization"],
@@ -133,29 +135,6 @@ def _read_plan(run: RunFolder) -> _Planned:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError("chat.plan_unreadable", file=run.plan) from error
-
-
-def _read_adapter_config(folder: Path) -> dict[str, Any]:
-    """PEFT's config of the adapter in `folder`, after a look at its weights: PEFT itself would ask the hub for them."""
-    from safetensors import SafetensorError, safe_open
-
-    if not folder.exists():
-        raise RunError("chat.no_adapter_saved" if folder.name == "adapter" else "run.missing", folder=folder)
-    if not (folder / ADAPTER_CONFIG).is_file():
-        raise RunError("run.not_ours", folder=folder)
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise RunError("chat.no_adapter_weights", folder=folder)
-    file = folder / ADAPTER_CONFIG
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if config["peft_type"] != "LORA" or not config["base_model_name_or_path"]:
-            raise ValueError("not a LoRA adapter with a named base")
-        file = folder / ADAPTER_WEIGHTS
-        with safe_open(str(file), "pt"):
-            pass
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise RunError("chat.adapter_damaged", file=file) from error
-    return config
 
 
 def _check_same_base(source: BaseSource, public_id: str, folder: Path) -> None:
