@@ -155,6 +155,18 @@ def test_where_no_sheet_names_both_columns_the_first_that_is_not_empty_is_read(r
     assert (table.sheet, len(table.rows)) == ("Слова", 2)
 
 
+def test_a_sheet_without_the_columns_is_refused_with_a_word_on_other_sheets(refusal):
+    said = refusal(xlsx([("роза", "красный", "сад"), ("мак", "алый", "поле")], ROWS), sheet="1")
+    assert said[0].endswith(
+        "only: роза | красный | сад. Give the two columns these names, or name them in "
+        "--question-column and --answer-column. If they are on another sheet, name it in --sheet."
+    )
+    assert refusal(xlsx([("роза",), ("мак",)]))[1] == (
+        "flowers.csv: найден только один столбец: роза. Нужны два, вопрос и ответ. Если они на другом листе, назовите "
+        "его в --sheet."
+    )
+
+
 def test_hidden_sheets_are_read_only_where_they_are_asked_for(read):
     workbook = openpyxl.Workbook()
     workbook.active.title = "Тайна"

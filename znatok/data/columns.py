@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from znatok.errors import TableError, UsageError
 
@@ -13,6 +14,9 @@ Record = list[str]
 
 Asked = tuple[str | None, str | None]
 """The columns of questions and answers that the user names: by their names, or by their numbers from 1."""
+
+Form = Literal["text", "sheet", "fields"]
+"""What the records are of: text with delimiters, a sheet of a workbook, JSON with its fields as columns."""
 
 HEADER_LINES = 10
 """The column names are looked for in so many lines."""
@@ -70,11 +74,12 @@ class Columns:
         return (self.header[index] if self.header and index < len(self.header) else "") or str(index + 1)
 
 
-def find_columns(file: str, records: Sequence[Record], asked: Asked, *, has_header: bool = False) -> Columns:
-    """The columns of a table whose first record is not blank; `has_header`: it is known to be names.
+def find_columns(file: str, records: Sequence[Record], asked: Asked, form: Form = "text") -> Columns:
+    """The columns of a table whose first record is not blank; in a table of fields it is their names.
 
     Raises: TableError where they cannot be told, UsageError where the user names one that is not there.
     """
+    has_header = form == "fields"
     place = _sure_header(file, records, asked, has_header)
     is_sure = place is not None
     if place is None and any(_position(records[0], names) is not None for names in (_SURE_QUESTION, _SURE_ANSWER)):
@@ -88,7 +93,7 @@ def find_columns(file: str, records: Sequence[Record], asked: Asked, *, has_head
         body = [record for record in records[start:] if record][:_BODY]
         pair, by_content = _by_content(body, width, question, answer, in_order=not has_header)
         if pair is None:
-            raise _no_columns(file, header or records[0], width, has_header)
+            raise _no_columns(file, header or records[0], width, form)
         question, answer = pair
     if question == answer:
         raise UsageError("read.same_column", file=file, name=asked[0])
@@ -282,9 +287,9 @@ def _unknown_column(file: str, asked: str, header: Record) -> UsageError:
     return UsageError("read.unknown_column", file=file, name=asked, near=shortened(near), names=listed(names.values()))
 
 
-def _no_columns(file: str, first: Record, width: int, has_header: bool) -> TableError:
-    if has_header:
+def _no_columns(file: str, first: Record, width: int, form: Form) -> TableError:
+    if form == "fields":
         return TableError("read.no_fields", file=file, found=listed(first))
-    if width < 2:
-        return TableError("read.one_column", file=file, found=shortened(" ".join(first)))
-    return TableError("read.no_columns", file=file, found=listed(first))
+    key = "one_column" if width < 2 else "no_columns"
+    found = shortened(" ".join(first)) if width < 2 else listed(first)
+    return TableError(f"read.{key}" if form == "text" else f"read.{key}_in_sheet", file=file, found=found)

@@ -59,7 +59,7 @@ def read_records(file: str, content: str, asked: Asked) -> Records:
     if not names:
         raise TableError("read.no_json" if objects else "read.empty", file=file)
     cells = [[_text(one.fields.get(name)) or "" for name in names] for one in objects if one.fault is None]
-    columns = find_columns(file, [names, *cells], asked, has_header=True)
+    columns = find_columns(file, [names, *cells], asked, "fields")
     used = {columns.question, columns.answer, *columns.paraphrases}
     return Records(
         facts=tuple(_fact(number, one, names, columns) for number, one in enumerate(objects, start=1)),

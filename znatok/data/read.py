@@ -100,7 +100,7 @@ def _workbook(path: Path, content: bytes, kind: Kind, reading: Reading) -> _Unde
     asked = (reading.question_column, reading.answer_column)
     sheet = read_workbook(path.name, content, kind, reading.sheet, asked)
     settle_language(" ".join(chain.from_iterable(sheet.records[:_SCRIPT_ROWS]))[:_SCRIPT_LETTERS])
-    columns = find_columns(path.name, sheet.records, asked)
+    columns = find_columns(path.name, sheet.records, asked, "sheet")
     notes = _column_notes(path.name, sheet.records, columns, _other_columns(sheet.records, columns))
     if sheet.others:
         notes.append(_problem("other_sheets", "note", path.name, None, sheet=sheet.name, names=_named(sheet.others)))
