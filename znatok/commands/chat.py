@@ -1,6 +1,5 @@
 """`znatok chat` and the original `chat.py`: a conversation with a run's model, or one answer."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,6 +103,7 @@ def _fetch_screen() -> "Progress":
 
 def _talk(talker: "Talker", use_adapter: bool, ask: str | None, options: Options) -> int:
     from znatok.use.chat import answer, converse, follow, tell_ending, tell_who_answers, write
+    from znatok.use.terminal import json_line
 
     if ask is None:
         you, model = text("chat.words_for_user"), text("chat.words_for_model")
@@ -120,7 +120,7 @@ def _talk(talker: "Talker", use_adapter: bool, ask: str | None, options: Options
             "run": str(talker.run.path) if talker.run else None,
             "model": talker.name,
         }
-        write(json.dumps(record, ensure_ascii=False))
+        write(json_line(record))
     write("\n")
     tell_ending(reply)
     return 0

@@ -1,7 +1,6 @@
 """`znatok check`: what was understood of a table, and what stands in the way."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +31,7 @@ def check(
     from znatok.data.problems import with_problems
     from znatok.data.read import read_table
     from znatok.use.table_screen import show_problems, show_table, show_trained_tokens
-    from znatok.use.terminal import talk
+    from znatok.use.terminal import json_line, talk
 
     table = with_problems(read_table(data, reading))
     console = talk(to_stderr=options.json)
@@ -57,7 +56,7 @@ def check(
         counts = {"rows": len(table.rows), "read": table.read, "refused": len(table.refused)}
         problems = [dataclasses.asdict(problem) for problem in table.problems]
         found_out = {**counts, **facts, "problems": problems, "training_minutes": minutes}
-        print(json.dumps(found_out, ensure_ascii=False))
+        print(json_line(found_out))
     return 0 if _can_be_trained(table) else 1
 
 

@@ -1,6 +1,5 @@
 """`znatok train`: plan, training, exam."""
 
-import json
 import signal
 from pathlib import Path
 from threading import Event as Flag
@@ -30,7 +29,7 @@ def train(
     """Trains on the table DATA and examines the result."""
     from znatok.training.events import Finished, ModelLoaded, Planned
     from znatok.training.loop import train as events
-    from znatok.use.terminal import talk
+    from znatok.use.terminal import json_line, talk
     from znatok.use.train_graph import draw
     from znatok.use.training_screen import TrainingScreen
 
@@ -57,13 +56,13 @@ def train(
         screen.close()
         signal.signal(signal.SIGINT, previous)
     draw(planned.run, planned.plan.validation.name)
+    if options.json:
+        print(json_line(summary))
     if planned.run.is_finished:
         from znatok.use.report import write_report
 
         write_report(planned.run)
         console.print(text("exam.reported", file=planned.run.report))
-    if options.json:
-        print(json.dumps(summary, ensure_ascii=False))
     return _EXIT_CODES.get(summary["stopped_because"], 0)
 
 

@@ -181,7 +181,7 @@ class _Conversation:
             tell("chat.stopped")
             return
         except ZnatokError as error:
-            print(error, file=sys.stderr)
+            say(str(error))
             return
         tell_ending(reply)
         if self.keeps_history:

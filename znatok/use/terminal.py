@@ -1,16 +1,29 @@
 """The terminal: where talk goes, and text from outside made harmless."""
 
+import json
+import re
 import sys
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 
 class _Console(Console):
-    """Leaves it to the command what happens when no one reads the output any more; rich would end with 1."""
+    """A console on which no text can act: what rich itself does to the screen passes, the same signs in a text do not.
+
+    It also leaves it to the command what happens when no one reads the output any more; rich would end with 1.
+    """
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            is_plain = segment.control or segment.text.isprintable()
+            yield segment if is_plain else segment._replace(text=printable(segment.text))
 
 
 def talk(to_stderr: bool = False) -> Console:
@@ -25,3 +38,13 @@ def _is_terminal(stderr: bool) -> bool:
 def printable(text: str) -> str:
     """`text` without control characters and bidirectional overrides; line breaks and tabs stay."""
     return "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf"))
+
+
+def json_line(value: Any) -> str:
+    """`value` as JSON in one line; signs that would act on a screen stand as their codes, which reads back the same."""
+    return re.sub(r"[^ -~]", _code_if_it_acts, json.dumps(value, ensure_ascii=False))
+
+
+def _code_if_it_acts(found: re.Match[str]) -> str:
+    letter = found[0]
+    return json.dumps(letter)[1:-1] if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter
