@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from znatok.data.known_templates import as_one_line, is_known
 from znatok.data.problems import row_problem
 from znatok.data.render import Renderer
 from znatok.data.reword import language_of
@@ -27,16 +28,20 @@ SAMPLE = 500
 
 BASES_NAMED = 3
 
+SHOWN_TEMPLATE = 600
+"""Letters of a turn in an unknown chat template; in those we know it has 60 to 250."""
+
 
 def token_problems(table: Table, source: BaseSource, renderer: Renderer, costs: dict[int, Cost]) -> tuple[Problem, ...]:
-    """Rows that the model cannot hold, answers that are dear, and a tokenizer that splits the language into crumbs.
+    """Rows that the model cannot hold, answers that are dear, a chat template that no one knows, and a tokenizer that
+    splits the language into crumbs.
 
     costs: as `row_costs` gives them.
     """
     limit = context_tokens(source)
     over = {number: cost.longest for number, cost in costs.items() if cost.longest > limit}
     long = {number: cost.answer for number, cost in costs.items() if cost.answer > LONG_ANSWER and number not in over}
-    file, found = table.path.name, list(_crumbs(table.rows, costs, source, renderer))
+    file, found = table.path.name, [*_template(source, renderer), *_crumbs(table.rows, costs, source, renderer)]
     if long:
         tokens = next(iter(long.values()))
         found.insert(0, row_problem("long_answer", "warning", file, list(long), tokens=tokens, limit=LONG_ANSWER))
@@ -78,6 +83,14 @@ def forecast_minutes(table: Table, source: BaseSource, renderer: Renderer, costs
     """
     plan = make_plan(make_settings({"model": source.name}), table, source, renderer, costs)
     return max(1, round(plan.seconds / 60))
+
+
+def _template(source: BaseSource, renderer: Renderer) -> Iterator[Problem]:
+    """A warning that shows what an unknown chat template puts around a question and its answer."""
+    if not is_known(renderer.template):
+        shown = as_one_line(renderer.template, text("problems.a_question"), text("problems.an_answer"))
+        told = text("problems.unknown_template", model=source.name, shown=shown[:SHOWN_TEMPLATE])
+        yield Problem(None, "unknown_template", "warning", told)
 
 
 def _crumbs(rows: Sequence[Row], costs: dict[int, Cost], source: BaseSource, renderer: Renderer) -> Iterator[Problem]:
