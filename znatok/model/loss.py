@@ -14,7 +14,9 @@ class _AnswerLoss(torch.autograd.Function):
     """The gradient is made in the forward pass, while each chunk's logits are at hand; the head is never trained."""
 
     @staticmethod
-    def forward(ctx: Any, hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor, weight_N: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         needs_gradient = ctx.needs_input_grad[0]
         gradient_NH = torch.empty_like(hidden_NH) if needs_gradient else None
         loss_N = torch.empty(len(target_N), dtype=torch.float32, device=hidden_NH.device)
@@ -38,22 +40,27 @@ class _AnswerLoss(torch.autograd.Function):
             if gradient_NH is not None:
                 pull = (logits.to(head_VH.dtype) @ head_VH).div_(total[:, None])
                 gradient_NH[part] = pull - head_VH[target]
+        if weight_N is not None and gradient_NH is not None:
+            gradient_NH.mul_(weight_N[:, None])
         ctx.save_for_backward(gradient_NH)
-        loss, logp_N = loss_N.sum(), loss_N.neg_()
+        loss = loss_N.sum() if weight_N is None else loss_N @ weight_N
+        logp_N = loss_N.neg_()
         ctx.mark_non_differentiable(correct_N, logp_N)
         return loss, correct_N, logp_N
 
     @staticmethod
-    def backward(ctx: Any, *outputs: Any) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *outputs: Any) -> tuple[Tensor, None, None, None]:
         (gradient_NH,) = ctx.saved_tensors
-        return gradient_NH * outputs[0].to(gradient_NH.dtype), None, None
+        return gradient_NH * outputs[0].to(gradient_NH.dtype), None, None, None
 
 
-def answer_loss(hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def answer_loss(
+    hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor, weight_N: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """The summed cross-entropy of N trained tokens; whether each is the most probable one; and its log-probability.
 
     Shapes: hidden (N, H) at the positions that predict, head (V, H), target (N,) → scalar float32, (N,) bool, (N,)
-    float32. Only the first has a gradient.
+    float32. Only the first has a gradient.  weight: (N,) float32, what each token counts in the loss; 1 where absent.
     """
-    loss, correct_N, logp_N = _AnswerLoss.apply(hidden_NH, head_VH, target_N)  # type: ignore[no-untyped-call]
+    loss, correct_N, logp_N = _AnswerLoss.apply(hidden_NH, head_VH, target_N, weight_N)  # type: ignore[no-untyped-call]
     return loss, correct_N, logp_N

@@ -15,6 +15,7 @@ from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.adapter_file import ADAPTER_WEIGHTS, read_saved_adapter
 from znatok.model.decode import can_decode, decode
 from znatok.model.engine import LONGEST, Engine, can_run
+from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
@@ -61,6 +62,7 @@ class Network:
         self._model: Any = model
         self._base: Any = model
         self._engine: Engine | None = None
+        self._graphs: Graphs | None = None
         self._is_alone = False
 
     @property
@@ -135,6 +137,8 @@ class Network:
         """Takes the shortest way through the layers as they are now."""
         hasten_lora(self._model)
         self._engine = Engine(self._base) if can_run(self._base) else None
+        is_graphed = self._engine is not None and self.device.type == "cuda" and not self.needs_loss_scaling
+        self._graphs = Graphs(self._pass, self.weights()) if is_graphed else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
@@ -194,12 +198,22 @@ class Network:
 
     def score(self, batch: Batch) -> Score:
         """The loss and the hits at the batch's trained tokens; logits elsewhere are never made."""
-        ids_BL = torch.from_numpy(batch.ids_BL).to(self.device)
-        hidden_NH = self._hidden(ids_BL, torch.from_numpy(batch.position_N).to(self.device))
-        loss, correct_N, logp_N = answer_loss(
-            hidden_NH, self._base.lm_head.weight.detach(), torch.from_numpy(batch.target_N).to(self.device)
-        )
-        return Score(loss, correct_N, logp_N)
+        ids_BL = self._here(batch.ids_BL)
+        return Score(*self._pass(ids_BL, self._here(batch.position_N), self._here(batch.target_N), None))
+
+    def backward(self, batch: Batch, factor: Tensor | float) -> Score:
+        """The same, with the gradient of `factor` times the loss added to that of the weights."""
+        if self._graphs and batch.ids_BL.shape[1] <= LONGEST and (replayed := self._graphs.backward(batch, factor)):
+            return Score(*replayed)
+        score = self.score(batch)
+        (score.loss * factor).backward()  # type: ignore[no-untyped-call]
+        return score
+
+    def _pass(
+        self, ids_BL: Tensor, position_N: Tensor, target_N: Tensor, weight_N: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        hidden_NH = self._hidden(ids_BL, position_N)
+        return answer_loss(hidden_NH, self._base.lm_head.weight.detach(), target_N, weight_N)
 
     def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
         """The last hidden states at the flattened places `position_N`, (N, H)."""

@@ -41,9 +41,9 @@ class Updater:
         """
         trained = sum(len(batch.target_N) for batch in batches)
         loss, exact = 0.0, []
+        device = self._network.device
         for batch in batches:
-            score = self._network.score(batch)
-            self._scaler.scale(score.loss / trained).backward()  # type: ignore[no-untyped-call]
+            score = self._network.backward(batch, self._scaler.scale(torch.tensor(1 / trained, device=device)))
             loss += float(score.loss.detach()) / trained
             exact += rows_right(batch, score.correct_N)
         self._scaler.unscale_(self._optimizer)
@@ -54,7 +54,8 @@ class Updater:
                 group["lr"] = learning_rate
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        self._optimizer.zero_grad(set_to_none=True)
+        # On a GPU recorded passes write to these very gradients.
+        self._optimizer.zero_grad(set_to_none=device.type == "cpu")
         return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
 
 

@@ -1,0 +1,123 @@
+"""Forward and backward passes as CUDA graphs: a small model on a GPU waits for launches, not for arithmetic.
+
+A graph replays fixed kernels on fixed memory. So batches are padded to a few sizes, each recorded when it first comes;
+padded answers count nothing. What is recorded adds to gradients that stay where they are: they are zeroed, never freed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from znatok.data.batch import Batch
+
+Pass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""ids (B, L), positions (N,), targets (N,), weights (N,) → summed loss, hits (N,), log-probabilities (N,)."""
+
+MOST = 8
+"""Graphs kept: each holds the memory of a whole pass."""
+
+COLUMNS, ANSWERS = 32, 128
+"""Sizes are rounded up to multiples of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    rows: int
+    columns: int
+    answers: int
+
+    def holds(self, other: "_Size") -> bool:
+        return self.rows == other.rows and self.columns >= other.columns and self.answers >= other.answers
+
+    @property
+    def cost(self) -> int:
+        return self.columns * self.answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A graph with the memory that it reads and writes."""
+
+    graph: Any
+    ids_BL: Tensor
+    position_N: Tensor
+    target_N: Tensor
+    weight_N: Tensor
+    factor: Tensor
+    loss: Tensor
+    correct_N: Tensor
+    logp_N: Tensor
+
+
+class Graphs:
+    """Passes of one model, by their size."""
+
+    def __init__(self, run: Pass, weights: Sequence[nn.Parameter]) -> None:
+        self._run = run
+        self._weights = weights
+        self._recorded: dict[_Size, _Recorded] = {}
+        self._pool: Any = None
+
+    def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Adds the gradient of `factor` times the batch's loss; gives loss, hits and log-probabilities of its answers.
+
+        None where the batch fits none of the recorded sizes and there is no room for another.
+        """
+        rows, columns = batch.ids_BL.shape
+        wanted = _Size(rows, _rounded(columns, COLUMNS), _rounded(len(batch.target_N), ANSWERS))
+        if wanted not in self._recorded and len(self._recorded) < MOST:
+            self._recorded[wanted] = self._record(wanted)
+        fitting = [size for size in self._recorded if size.holds(wanted)]
+        if not fitting:
+            return None
+        one = self._recorded[min(fitting, key=lambda size: size.cost)]
+        answers = len(batch.target_N)
+        one.ids_BL.zero_()
+        one.ids_BL[:, :columns].copy_(torch.from_numpy(batch.ids_BL), non_blocking=True)
+        # Places were counted in rows of the batch's own length.
+        position_N = batch.position_N + batch.position_N // columns * (one.ids_BL.shape[1] - columns)
+        one.position_N[:answers].copy_(torch.from_numpy(position_N), non_blocking=True)
+        one.target_N[:answers].copy_(torch.from_numpy(batch.target_N), non_blocking=True)
+        one.weight_N.zero_()
+        one.weight_N[:answers] = 1
+        one.factor.copy_(torch.as_tensor(factor))
+        one.graph.replay()
+        return one.loss.clone(), one.correct_N[:answers].clone(), one.logp_N[:answers].clone()
+
+    def _record(self, size: _Size) -> _Recorded:
+        device = self._weights[0].device
+        for weight in self._weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        before = [weight.grad.clone() for weight in self._weights if weight.grad is not None]
+        ids_BL = torch.zeros(size.rows, size.columns, dtype=torch.int64, device=device)
+        position_N, target_N = (torch.zeros(size.answers, dtype=torch.int64, device=device) for _ in range(2))
+        weight_N = torch.zeros(size.answers, device=device)
+        factor = torch.ones((), device=device)
+
+        def once() -> tuple[Tensor, Tensor, Tensor]:
+            loss, correct_N, logp_N = self._run(ids_BL, position_N, target_N, weight_N)
+            (loss * factor).backward()  # type: ignore[no-untyped-call]
+            return loss.detach(), correct_N, logp_N
+
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(2):  # libraries settle their choices outside of the recording
+                once()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            loss, correct_N, logp_N = once()
+        self._pool = self._pool or graph.pool()
+        for weight, gradient in zip(self._weights, before, strict=True):
+            assert weight.grad is not None
+            weight.grad.copy_(gradient)
+        return _Recorded(graph, ids_BL, position_N, target_N, weight_N, factor, loss, correct_N, logp_N)
+
+
+def _rounded(count: int, step: int) -> int:
+    return -(-count // step) * step
