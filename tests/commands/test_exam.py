@@ -19,15 +19,16 @@ TABLE = """вопрос;ответ
 Зачем нужен конденсатор?;Конденсатор запасает заряд, сглаживает напряжение.
 Чему равен ток при 12 В и 6 Ом?;Ток равен 2 А.
 """
+LONGER = TABLE + "".join(f"Что такое деталь {letter}?;Деталь {letter} — это часть.\n" for letter in "абвгдежзиклмнопр")
 NEAR = "question\nЧто такое варикап?\nЧто такое резистор?\n"
-LEARNS = {"learning_rate": 0.02, "num_train_epochs": 6.0, "per_device_train_batch_size": 3, "warmup_steps": 1, "r": 8}
+LEARNS = {"num_train_epochs": 2.0, "per_device_train_batch_size": 8, "warmup_steps": 1, "finishing_rounds": 0, "r": 4}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run, and what its training said at the end."""
     home = tmp_path_factory.mktemp("exam")
-    (home / "детали.csv").write_text(TABLE, encoding="utf-8")
+    (home / "детали.csv").write_text(LONGER, encoding="utf-8")
     (home / "детали_unknown_near.csv").write_text(NEAR, encoding="utf-8")
     settings = make_settings({"model": str(tiny_folder(home / "tiny"))} | LEARNS)
     *_, ended = train(home / "детали.csv", settings, home / "run")
@@ -54,13 +55,21 @@ def counts(sets):
 def test_training_ends_with_an_exam_that_asks_a_sample_of_the_unknown(finished):
     path, ended = finished
     sets = ended.summary["exam"]
-    assert counts(sets) == {"trained": 3, "reworded": 3, "unknown_near": 1, "unknown_far": 3}
+    assert counts(sets) == {"trained": 19, "reworded": 19, "unknown_near": 1, "unknown_far": 9}
     assert sets["trained"]["search"]["passed"] == 1
     assert set(ended.forgetting["bits_per_byte"]) == {"ru", "en"}
     written = json.loads(RunFolder(path).exam.read_text(encoding="utf-8"))
     assert set(written) == {"summary", "sets", "mcnemar", "auroc", "forgetting"}
     assert written["sets"] == sets
     assert RunFolder(path).unknown_near.read_text(encoding="utf-8").splitlines() == NEAR.splitlines()[1:]
+
+
+def test_the_exam_of_the_shortest_lesson_asks_its_own_rows_alone(finished, tmp_path):
+    (tmp_path / "детали.csv").write_text(TABLE, encoding="utf-8")
+    settings = make_settings({"model": str(finished[0].parent / "tiny")} | LEARNS)
+    *_, ended = train(tmp_path / "детали.csv", settings, tmp_path / "run")
+    assert counts(ended.summary["exam"]) == {"trained": 3, "reworded": 3}
+    assert ended.forgetting is None
 
 
 def test_the_exam_asks_all_unknown_questions_and_prints_all_of_it(run, capsys):
@@ -83,14 +92,15 @@ def test_questions_of_ones_own_are_asked_and_unknown_ones_remembered(run, tmp_pa
     assert str(run.report) in "".join(capsys.readouterr().out.split())
     written = json.loads(run.exam.read_text(encoding="utf-8"))
     assert counts(written["sets"]) | {"unknown_far": 0} == {
-        "trained": 3,
-        "reworded": 3,
+        "trained": 19,
+        "reworded": 19,
         "questions": 2,
         "unknown_near": 2,
         "unknown_far": 0,
     }
     own = [record for record in read_lines(run.answers) if record["set"] == "questions"]
-    assert [(record["row"], record["search_row"]) for record in own] == [(3, 3), (0, 1)]
+    assert [record["row"] for record in own] == [3, 0]
+    assert own[0]["search_row"] == 3
     assert "Что такое вариконд?" in run.unknown_near.read_text(encoding="utf-8")
 
 
@@ -99,17 +109,27 @@ def test_the_report_alone_needs_no_model(run, capsys):
     before = run.exam.read_bytes(), run.answers.read_bytes()
     assert exam(run, "--report-only", "--json") == 0
     said = capsys.readouterr()
-    assert json.loads(said.out)["sets"]["trained"]["after"]["n"] == 3
-    assert "as in the table (3)" in said.err
+    assert json.loads(said.out)["sets"]["trained"]["after"]["n"] == 19
+    assert "as in the table (19)" in said.err
     assert run.report.stat().st_size > 0
     assert before == (run.exam.read_bytes(), run.answers.read_bytes())
 
 
 def test_a_report_of_an_exam_that_never_was_is_refused(run, capsys):
+    run.exam.write_text("{}", encoding="utf-8")
+    assert exam(run, "--report-only") == 1
     run.exam.unlink()
     assert exam(run, "--report-only") == 1
-    assert "no exam yet" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("no exam yet") == 2
     assert not run.report.exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--report-only"]])
+def test_a_damaged_exam_is_told_before_anything_is_done(run, capsys, flags):
+    run.exam.write_text('{"sets": ', encoding="utf-8")
+    shutil.rmtree(run.adapter)
+    assert exam(run, *flags) == 1
+    assert "exam.json, line 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--questions", "--unknown-near"])

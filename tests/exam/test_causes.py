@@ -44,6 +44,8 @@ def cause(answer, reference, stopped=True, is_echo=False):
         (OHM.replace("2 А", "3 А"), OHM, "wrong_number"),
         (FUSE.replace("1150 W", "1105 W"), FUSE, "wrong_number"),
         ("Ток равен 3 А.", "Ток равен 2 А.", "wrong_number"),
+        (OHM.replace("При 12 В и 6 Ом", "При 6 В и 12 Ом"), OHM, "wrong_number"),
+        (OHM.replace("равен 2 А", "равен два В"), OHM, "partly"),
         (RESISTOR.split(". ")[1], RESISTOR, "partly"),
         ("Предохранитель плавится, когда ток велик.", FUSE, "unrelated"),
         ("The capital of France is Paris.", RESISTOR, "unrelated"),

@@ -190,7 +190,9 @@ def test_an_unknown_question_has_no_right_answer_and_is_cut(taught):
     for measures in result.sets["unknown_far"].values():
         assert measures["n_generated"] == 3
         assert measures["exact"] is measures["passed"] is measures["chrf"] is measures["confused"] is None
-        assert None not in (measures["stopped"], measures["echoed"], measures["confidently_wrong_ci"])
+        assert None not in (measures["echoed"], measures["confidently_wrong_ci"])
+        # Cut at 48 tokens, an answer has had no chance to stop by itself.
+        assert measures["stopped"] is None
     for record in result.answers[:3]:
         assert record["reference"] is record["search"] is record["passed"] is record["cause"] is None
         assert record["exact"] == {"before": None, "after": None}

@@ -26,7 +26,7 @@ def known(exact, passed, stopped, n=125):
 
 
 def unknown(wrong, n=102):
-    return measures(n, exact=None, passed=None, stopped=n, confidently_wrong=wrong)
+    return measures(n, exact=None, passed=None, stopped=None, confidently_wrong=wrong)
 
 
 SETS = {
@@ -71,13 +71,14 @@ def test_the_scores_fit_sixty_columns_with_search_and_interval(language):
     assert sum("…" in line for line in table) == 0
     near = {"ru": "рядом с темой (102)", "en": "near the subject (102)"}[language]
     after = said[said.index(near) :].splitlines()
-    assert "58.8%" in after[2]
-    assert "—" in after[2]
+    assert "58.8%" in after[1]
+    assert "—" in after[1]
 
 
 def test_a_measure_that_a_set_has_not_is_left_out(language):
     said = shown([answer(1)])
     assert said.count({"ru": "ответ из таблицы", "en": "a row's answer"}[language]) == 2
+    assert said.count(messages.text("screen.measure.stopped")) == 3
     assert said.count({"ru": "ответ до буквы", "en": "to the letter"}[language]) == 3
 
 

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from znatok.exam.fidelity import in_digits
 from znatok.exam.measures import (
     CHRF_TO_PASS,
     LENGTH_RATIO_TO_PASS,
@@ -45,7 +46,7 @@ def cause_of(answer: str, reference: str, *, stopped: bool, is_echo: bool, other
     if other is not None and other.likeness >= LIKE_ANOTHER:
         return "confused"
     if wanted and _is_near(without_numbers(given), without_numbers(wanted)):
-        if numbers(answer) != numbers(reference):
+        if numbers(in_digits(answer)) != numbers(in_digits(reference)):
             return "wrong_number"
         if not stopped:
             return "ran_on"

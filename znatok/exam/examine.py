@@ -161,11 +161,11 @@ class _Exam:
 
     def score(self, batch_size: int) -> Iterator[float]:
         """Finds who gives which reference to the letter; those answers are known without being generated."""
-        for policy in self._wanted:
+        for policy, of_policy in self._wanted.items():
+            wanted = set(of_policy)
             for batch in self._alike(self._expected, batch_size):
                 scored = dict(zip(batch, self._examiner.exact(policy, self._of(batch)), strict=True))
                 self._exact[policy] |= {i: is_right for i, (is_right, _) in scored.items()}
-                wanted = set(self._wanted[policy])
                 known = [i for i in batch if self._exact[policy][i] and i in wanted]
                 self._marked[policy] |= {i: self._written(i, self._items[i].question.reference) for i in known}
                 if policy == "after":

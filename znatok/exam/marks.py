@@ -11,14 +11,15 @@ from znatok.records import Question, Row
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """An answer and its marks. Null: `passed`, `chrf` and `confused` where no answer is expected, and
-    `confidently_wrong` where one is. `other_row`: whose answer it gives instead, where it gives another row's.
+    """An answer and its marks. Null: `passed`, `chrf`, `stopped` and `confused` where no answer is expected (such
+    answers are cut early), and `confidently_wrong` where one is. `other_row`: whose answer it gives instead, where it
+    gives another row's.
     """
 
     text: str
     passed: bool | None
     chrf: float | None
-    stopped: bool
+    stopped: bool | None
     echoed: bool
     confused: bool | None
     confidently_wrong: bool | None
@@ -48,7 +49,7 @@ class Marker:
         if not question.reference:
             place = self._references.said(text, is_cut=not stopped)
             taken = None if place is None else self._rows[place].number
-            return Marked(text, None, None, stopped, is_echo, None, taken is not None, None, taken)
+            return Marked(text, None, None, None, is_echo, None, taken is not None, None, taken)
         other = self._references.other(text, question.reference)
         is_right = passed(text, question.reference, stopped)
         cause = None
