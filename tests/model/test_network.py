@@ -5,10 +5,12 @@ import torch.nn.functional as F
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
 from znatok.data.batch import make_batch
 from znatok.errors import RunError
+from znatok.model import network as network_module
 from znatok.model.loss import answer_loss
 from znatok.model.network import Adapter, load_network
 from znatok.model.optimizer import make_optimizer
 from znatok.model.source import find_base
+from znatok.records import Rendered
 
 pytestmark = PEFT_TALKS
 
@@ -62,6 +64,20 @@ def test_decoding_equals_that_of_transformers():
         limits = [40, 7, 25, 1, 40]
         ours = network.generate(prompts, limits, renderer.stop_id)
         assert ours == network._generate_by_transformers(prompts, limits, renderer.stop_id)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_what_is_written_comes_with_the_log_probability_of_each_id(monkeypatch, knows):
+    network, renderer = tiny_network()
+    network.add_adapter(Adapter(r=4))
+    teach(network, rendered(renderer), 8)
+    if not knows:
+        monkeypatch.setattr(network_module, "can_decode", lambda model: False)
+    prompts = [renderer.prompt(question) for question, _ in ROWS]
+    *_, written = network.writing(prompts, [20, 3, 9], renderer.stop_id)
+    for prompt, ids, logps in zip(prompts, written.ids, written.logps, strict=True):
+        scored = network.log_probs(make_batch([Rendered((*prompt, *ids), len(prompt))]))
+        assert logps == pytest.approx(scored.tolist(), abs=1e-4)
 
 
 def test_batched_answers_equal_single_ones_and_keep_their_own_limits():

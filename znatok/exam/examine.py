@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from znatok.exam.marks import Marked, Marker
 from znatok.exam.scores import Asked, Policy, Scores, comparisons, confidence, record, scores
 from znatok.exam.search import Found, Search
 from znatok.exam.sets import UNKNOWN_TOKENS, sample
-from znatok.model.network import Network
+from znatok.model.network import Network, Written
 from znatok.records import Question, QuestionSet, Rendered, Row
 from znatok.run_folder import RunFolder, write_json, write_lines
 
@@ -88,10 +89,6 @@ class _Item:
             return UNKNOWN_TOKENS
         return (3 * (len(self.rendered.ids) - self.rendered.answer_start)) // 2 + 16
 
-    def with_answer(self, ids: Sequence[int]) -> Rendered:
-        """The conversation with the answer that was given instead of the reference."""
-        return Rendered((*self.prompt, *ids), len(self.prompt))
-
 
 @dataclass(frozen=True, slots=True)
 class _Examiner:
@@ -123,21 +120,14 @@ class _Examiner:
         means = np.bincount(batch.row_N, score.logp_N.cpu().numpy()) / np.bincount(batch.row_N)
         return list(zip((wrong == 0).tolist(), means.tolist(), strict=True))
 
-    def log_probs(self, rendered: Sequence[Rendered]) -> list[float]:
-        """The tuned model's mean log-probability of a token of each answer."""
-        means: list[float] = []
-        for start in range(0, len(rendered), SCORED_TOGETHER):
-            means += [mean for _, mean in self._scored("after", rendered[start : start + SCORED_TOGETHER])]
-        return means
-
-    def growing(self, items: Sequence[_Item]) -> Iterator[list[list[int]]]:
+    def writing(self, items: Sequence[_Item]) -> Iterator[Written]:
         """Greedy answers of a batch, to be drawn through `some`."""
-        return self.network.growing([item.prompt for item in items], [item.limit for item in items], self.stop_id)
+        return self.network.writing([item.prompt for item in items], [item.limit for item in items], self.stop_id)
 
-    def some(self, policy: Policy, growing: Iterator[list[list[int]]]) -> list[list[list[int]]]:
+    def some(self, policy: Policy, writing: Iterator[Written]) -> list[Written]:
         """The answers after each of the next few tokens; empty when all have ended."""
         with self._under(policy):
-            return list(islice(growing, TOKENS_BETWEEN))
+            return list(islice(writing, TOKENS_BETWEEN))
 
     def _under(self, policy: Policy) -> AbstractContextManager[Any]:
         return self.network.base_alone() if policy == "before" else nullcontext()
@@ -176,15 +166,14 @@ class _Exam:
         """Has the other answers generated."""
         for policy, wanted in self._wanted.items():
             for batch in self._alike([i for i in wanted if i not in self._marked[policy]], batch_size):
-                members, growing = self._of(batch), self._examiner.growing(self._of(batch))
-                while pieces := self._examiner.some(policy, growing):
-                    answers = pieces[-1]
-                    yield len(batch) * max(map(len, answers)) / (1 + max(item.limit for item in members))
-                marks = [self._marker.generated(item.question, ids) for item, ids in zip(members, answers, strict=True)]
+                members, writing = self._of(batch), self._examiner.writing(self._of(batch))
+                while pieces := self._examiner.some(policy, writing):
+                    said = pieces[-1]
+                    yield len(batch) * max(map(len, said.ids)) / (1 + max(item.limit for item in members))
+                marks = (self._marker.generated(one.question, ids) for one, ids in zip(members, said.ids, strict=True))
                 self._marked[policy] |= zip(batch, marks, strict=True)
                 if policy == "after":
-                    said = [item.with_answer(ids) for item, ids in zip(members, answers, strict=True)]
-                    self._logprob |= zip(batch, self._examiner.log_probs(said), strict=True)
+                    self._logprob |= zip(batch, map(fmean, said.logps), strict=True)
                 yield 0.0
 
     def search(self, search: Search) -> Iterator[float]:

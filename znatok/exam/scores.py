@@ -97,17 +97,18 @@ def record(one: Asked, policies: Sequence[Policy]) -> dict[str, Any]:
         },
         "cause": verdict.cause if verdict else None,
         "confused_with": verdict.other_row if verdict else None,
-        "logprob": one.logprob,
+        "logprob": None if one.logprob is None else round(one.logprob, 4),
     }
 
 
 def search_wins(sets: Scores) -> list[str]:
     """The sets on which plain search gives more right answers than the trained model."""
-    passed = {
-        name: [policies.get(policy, {}).get("passed") for policy in ("search", "after")]
-        for name, policies in sets.items()
-    }
-    return [name for name, both in passed.items() if None not in both and both[0] > both[1]]
+    wins = []
+    for name, policies in sets.items():
+        search, after = (policies.get(policy, {}).get("passed") for policy in ("search", "after"))
+        if search is not None and after is not None and search > after:
+            wins.append(name)
+    return wins
 
 
 def _by_set(asked: Iterable[Asked]) -> dict[str, list[Asked]]:

@@ -23,18 +23,18 @@ def can_decode(model: Any) -> bool:
 @torch.no_grad()
 def decode(
     model: Any, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
-) -> Iterator[tuple[list[int], list[int]]]:
-    """Token by token: the numbers of the rows still going on, and the new id of each.
+) -> Iterator[tuple[list[int], list[int], list[float]]]:
+    """Token by token: the numbers of the rows still going on, the new id of each, and its log-probability.
 
     A row ends with `stop_id`, which is given out too, or at its limit. Rows that ended leave the batch.
     """
     rows = list(range(len(prompts)))
     state = _Cache(model, prompts, max(limits))
-    next_B = _prefill(model, state, prompts)
+    next_B, logp_B = _prefill(model, state, prompts)
     counts = [0] * len(prompts)
     while True:
         tokens = next_B.tolist()
-        yield rows, tokens
+        yield rows, tokens, logp_B.tolist()
         for row in rows:
             counts[row] += 1
         kept = [
@@ -48,7 +48,7 @@ def decode(
             rows = [rows[place] for place in kept]
             next_B = next_B[kept]
             state.keep(kept)
-        next_B = _one_step(model, state, next_B)
+        next_B, logp_B = _one_step(model, state, next_B)
 
 
 class _Cache:
@@ -77,7 +77,7 @@ class _Cache:
         return torch.arange(length, device=self.pads_B.device)[None] < self.pads_B[:, None]
 
 
-def _prefill(model: Any, state: _Cache, prompts: Sequence[Sequence[int]]) -> Tensor:
+def _prefill(model: Any, state: _Cache, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     width = max(map(len, prompts))
     device = state.pads_B.device
     ids_BT = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
@@ -89,13 +89,15 @@ def _prefill(model: Any, state: _Cache, prompts: Sequence[Sequence[int]]) -> Ten
     return _forward(model, state, ids_BT, positions_BT, seen_BTT)
 
 
-def _one_step(model: Any, state: _Cache, token_B: Tensor) -> Tensor:
+def _one_step(model: Any, state: _Cache, token_B: Tensor) -> tuple[Tensor, Tensor]:
     seen_B1T = ~state.hidden_BT(state.length + 1)[:, None]
     return _forward(model, state, token_B[:, None], (state.length - state.pads_B)[:, None], seen_B1T)
 
 
-def _forward(model: Any, state: _Cache, ids_BL: Tensor, positions_BL: Tensor, seen_BLT: Tensor) -> Tensor:
-    """Runs L new places through all layers; gives the most probable next id of each row."""
+def _forward(
+    model: Any, state: _Cache, ids_BL: Tensor, positions_BL: Tensor, seen_BLT: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Runs L new places through all layers; gives the most probable next id of each row and its log-probability."""
     x_BLH = model.model.embed_tokens(ids_BL)
     cos_BLD, sin_BLD = model.model.rotary_emb(x_BLH, positions_BL)
     bias_BLT = torch.zeros(seen_BLT.shape, dtype=x_BLH.dtype, device=x_BLH.device).masked_fill_(~seen_BLT, -torch.inf)
@@ -105,7 +107,9 @@ def _forward(model: Any, state: _Cache, ids_BL: Tensor, positions_BL: Tensor, se
         x_BLH = x_BLH + layer.mlp(layer.post_attention_layernorm(x_BLH))
     state.length += ids_BL.shape[1]
     last_BH = model.model.norm(x_BLH[:, -1])
-    return model.lm_head(last_BH).argmax(-1)  # type: ignore[no-any-return]
+    logits_BV = model.lm_head(last_BH).float()
+    highest_B, next_B = logits_BV.max(-1)
+    return next_B, highest_B - logits_BV.logsumexp(-1)
 
 
 def _attention(

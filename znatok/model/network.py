@@ -4,13 +4,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from znatok.data.batch import Batch, Ids
+from znatok.data.batch import Batch, Ids, make_batch
 from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.adapter_file import ADAPTER_WEIGHTS, read_saved_adapter
 from znatok.model.decode import can_decode, decode
@@ -21,6 +22,7 @@ from znatok.model.lora import hasten_lora
 from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
 from znatok.model.weight_files import read_shapes
+from znatok.records import Rendered
 from znatok.run_folder import whole_folder, write_bytes
 from znatok.settings import nearest
 
@@ -51,6 +53,14 @@ class Score:
     loss: Tensor
     correct_N: Tensor
     logp_N: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """New ids of each row of a batch, and the natural logarithm of each one's probability."""
+
+    ids: list[list[int]]
+    logps: list[list[float]]
 
 
 class Network:
@@ -274,21 +284,30 @@ class Network:
         self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
     ) -> Iterator[list[list[int]]]:
         """The same, seen after every token: one list, which grows until all rows have ended."""
+        for written in self.writing(prompts, limits, stop_id):
+            yield written.ids
+
+    def writing(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int) -> Iterator[Written]:
+        """The same with the log-probability of every id, which decoding has at hand."""
         if not can_decode(self._base):
-            yield self._generate_by_transformers(prompts, limits, stop_id)
+            ids = self._generate_by_transformers(prompts, limits, stop_id)
+            rows = [Rendered((*prompt, *new), len(prompt)) for prompt, new in zip(prompts, ids, strict=True)]
+            logps = iter(self.log_probs(make_batch(rows)).tolist())
+            yield Written(ids, [list(islice(logps, len(new))) for new in ids])
             return
-        answers: list[list[int]] = [[] for _ in prompts]
-        for rows, tokens in decode(self._base, prompts, limits, stop_id):
-            for row, token in zip(rows, tokens, strict=True):
-                answers[row].append(token)
-            yield answers
+        written = Written([[] for _ in prompts], [[] for _ in prompts])
+        for going_on, tokens, found in decode(self._base, prompts, limits, stop_id):
+            for row, token, logp in zip(going_on, tokens, found, strict=True):
+                written.ids[row].append(token)
+                written.logps[row].append(logp)
+            yield written
 
     def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
         """New ids of a greedy continuation, one by one, the end-of-turn id included."""
         if not can_decode(self._base):
             yield from self._generate_by_transformers([prompt], [limit], stop_id)[0]
             return
-        for _, tokens in decode(self._base, [prompt], [limit], stop_id):
+        for _, tokens, _ in decode(self._base, [prompt], [limit], stop_id):
             yield tokens[0]
 
     @torch.no_grad()
