@@ -29,8 +29,13 @@ WORDS = {
         "set": {
             "trained": "as in the table",
             "reworded": "in other words (frames never trained)",
+            "questions": "in people's own words",
             "heldout": "facts never taught",
+            "unknown_near": "near to the table, but not in it",
+            "unknown_far": "on other subjects",
         },
+        "confidently_wrong": "given a row's answer (wrong)",
+        "search": "search",
         "exact": "answer to the letter",
         "passed": "answer right",
         "stopped": "stopped by itself",
@@ -49,8 +54,13 @@ WORDS = {
         "set": {
             "trained": "как в таблице",
             "reworded": "другими словами (таких не было в обучении)",
+            "questions": "словами людей",
             "heldout": "факты, которым не учили",
+            "unknown_near": "рядом с таблицей, но не из неё",
+            "unknown_far": "о другом",
         },
+        "confidently_wrong": "выдан ответ строки (неверно)",
+        "search": "поиск",
         "exact": "ответ до буквы",
         "passed": "ответ верен",
         "stopped": "остановилась сама",
@@ -98,34 +108,30 @@ def _exam(run: RunFolder) -> dict[str, Any]:
 def _results(learn: RunFolder, classic: RunFolder | None, words: dict[str, Any]) -> str:
     runs = {"classic": classic, "learn": learn} if classic else {"learn": learn}
     exams = {preset: _exam(run) for preset, run in runs.items()}
-    lines = [
-        f"| {words['questions']} | {words['measure']} | {words['base']} | "
-        + " | ".join(f"`{name}`" for name in exams)
-        + " |",
-        "|---|---|---|" + "---|" * len(exams),
-    ]
-    for name in ("trained", "reworded", "heldout"):
+    columns = [words["questions"], words["measure"], words["base"], *(f"`{name}`" for name in exams), words["search"]]
+    lines = [f"| {' | '.join(columns)} |", "|---|---|" + "---|" * (len(exams) + 2)]
+    for name, label in words["set"].items():
         # The base knows nothing of either recipe; its answers to facts that only `classic` keeps out are in that run.
-        of_base = next(
-            (exam["sets"][name]["before"] for exam in reversed(exams.values()) if name in exam["sets"]), None
-        )
-        if of_base is None:
+        having = [exam["sets"][name] for exam in reversed(exams.values()) if name in exam["sets"]]
+        if not having:
             continue
-        for measure in ("exact", "passed", "stopped"):
+        measures = ("confidently_wrong",) if name.startswith("unknown") else ("exact", "passed", "stopped")
+        for measure in measures:
             after = [exam["sets"].get(name, {}).get("after") for exam in exams.values()]
-            cells = [_cell(scores, measure, words) for scores in (of_base, *after)]
-            lines.append(f"| {words['set'][name]} | {words[measure]} | {' | '.join(cells)} |")
+            search = having[0].get("search") if measure == "passed" else None
+            cells = [_cell(scores, measure, words) for scores in (having[0].get("before"), *after, search)]
+            lines.append(f"| {label} | {words[measure]} | {' | '.join(cells)} |")
     costs = [
         "{:.0f} {}, {:.1f} {}".format(
             exam["summary"]["total_seconds"] / 60, words["min"], exam["summary"]["peak_memory_bytes"] / 1e9, words["gb"]
         )
         for exam in exams.values()
     ]
-    return "\n".join([*lines, f"| {words['cost']} | | {' | '.join(costs)} |"])
+    return "\n".join([*lines, f"| {words['cost']} | | {' | '.join(costs)} | |"])
 
 
 def _cell(scores: dict[str, Any] | None, measure: str, words: dict[str, Any]) -> str:
-    if scores is None or scores[measure] is None:
+    if scores is None or scores.get(measure) is None:
         return "—"
     n = scores["n"] if measure == "exact" else scores["n_generated"]
     return f"{scores[measure]:.1%} ({round(scores[measure] * n)} {words['of']} {n})"

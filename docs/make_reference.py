@@ -6,6 +6,7 @@ With `--check` nothing is written: stale pages are named on stderr, and the exit
 """
 
 import argparse
+import ast
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ from znatok.model.source import BASE_MODELS
 from znatok.run_folder import RUNS, RunFolder, write_text
 from znatok.settings import PRESETS, Settings, _takes, make_settings
 
+ROOMS = ("", "messages", "data", "model", "exam", "training", "use", "commands")
 FOLDER = Path(__file__).parent / "reference"
 COMMAND_LINES = {name: f"znatok {name}" for name in cli.COMMANDS} | {cli.ORIGINAL_CHAT: "python chat.py"}
 NOT_SET = "—"
@@ -49,8 +51,23 @@ def pages() -> dict[str, str]:
     assert not any(name.startswith("znatok.commands.") for name in sys.modules)
     messages.set_language("en")
     made = {"commands.md": _commands(), "settings.md": _settings(), "run-folder.md": _run_folder()}
+    made |= {"modules.md": _modules()}
     note = "<!-- Made by `python -m docs.make_reference`. Do not edit: change the code and run it again. -->\n\n"
     return {name: note + page for name, page in made.items()}
+
+
+def _modules() -> str:
+    """Every module with the first line of its docstring, room by room in the order of the journey."""
+    package = Path(cli.__file__).parent
+    lines = ["# Modules", "", "Each room may import from those above it.", ""]
+    for room in ROOMS:
+        lines += [f"## `znatok/{room}`", "", "| module | what it is |", "|---|---|"]
+        files = sorted((package / room).rglob("*.py") if room else package.glob("*.py"))
+        for file in files:
+            if saying := ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))):
+                lines.append(f"| `{file.relative_to(package).as_posix()}` | {saying.splitlines()[0]} |")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _commands() -> str:

@@ -104,9 +104,12 @@ def test_every_path_named_in_contributing_exists():
     assert {path for path in paths_in(CONTRIBUTING) if not (ROOT / path).exists()} == set()
 
 
-def test_the_map_of_the_house_names_every_module():
-    modules = {path for path in (ROOT / "znatok").rglob("*.py") if path.read_text(encoding="utf-8")}
-    assert {path.relative_to(ROOT).as_posix() for path in modules} - paths_in(CONTRIBUTING) == set()
+def test_the_map_of_the_house_names_every_room_and_its_page_every_module():
+    package = ROOT / "znatok"
+    rooms = {f"znatok/{path.name}/" for path in package.iterdir() if (path / "__init__.py").is_file()}
+    assert rooms - {"znatok/messages/"} - paths_in(CONTRIBUTING) == set()
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.stat().st_size}
+    assert modules - paths_in((ROOT / "docs/reference/modules.md").read_text(encoding="utf-8")) == set()
 
 
 def test_the_changelog_has_the_version_of_the_package():

@@ -1,3 +1,5 @@
+"""`python -m znatok` is `znatok`."""
+
 from znatok.cli import main
 
 main()

@@ -21,11 +21,12 @@ def hold_exam(
     left: Sequence[Row] = (),
     before_sample: int = 40,
     general_prompts: int | None = None,
+    is_about_forgetting: bool = True,
 ) -> Iterator[ExamProgress | ExamResult]:
     """Examines the taught `rows`, the `heldout` facts and `more` sets; yields progress and the result last.
 
     left: the rest of the table, whose answers count as answers of the table.  general_prompts: questions in each
-    language on anything else, all where it is None.
+    language on anything else, all where it is None.  is_about_forgetting: whether they are asked at all.
     """
     sets = [trained_set(rows), reworded_set(rows), *([heldout_set(heldout)] if heldout else []), *more]
     table = [*rows, *heldout, *left]
@@ -36,7 +37,7 @@ def hold_exam(
         else:
             yield piece
     assert result is not None
-    if network.has_adapter:
+    if network.has_adapter and is_about_forgetting:
         answers, asked = [row.answer for row in table], [row.question for row in table]
         for step in measure_forgetting(network, renderer, answers, questions=asked, prompts=general_prompts):
             if isinstance(step, Forgetting):

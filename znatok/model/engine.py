@@ -42,7 +42,7 @@ class _Joint:
         plain = [getattr(layer, "base_layer", layer) for layer in layers]
         if len(plain) > 1:
             joined_OI = torch.cat([layer.weight.detach() for layer in plain])
-            for layer, part in zip(plain, joined_OI.split([layer.out_features for layer in plain]), strict=True):
+            for layer, part in zip(plain, torch.split(joined_OI, [one.out_features for one in plain]), strict=True):
                 layer.weight.data = part
         else:
             joined_OI = plain[0].weight.detach()
@@ -83,13 +83,13 @@ class _Joint:
             dlow.copy_(torch.mm(dy, b_OR).mul_(lora.scale))
             gradients.append((dy.t() @ low).float().mul_(lora.scale))
         da_RI = (dlow_NR.t() @ x_NI).float()
-        parts = da_RI.split([len(lora.a_RI) for lora in self.loras])
+        parts = torch.split(da_RI, [len(lora.a_RI) for lora in self.loras])
         if dx_NI is not None:
             dx_NI.addmm_(dlow_NR, a_RI)
         return dx_NI, [one for pair in zip(parts, gradients, strict=True) for one in pair]
 
     def _ranks(self, wide_NR: Tensor) -> Sequence[Tensor]:
-        return wide_NR.split([len(lora.a_RI) for lora in self.loras], dim=1)
+        return torch.split(wide_NR, [len(lora.a_RI) for lora in self.loras], dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class _Layer:
         """Queries, keys and values as (B, L, heads, D), views of their joint product."""
         heads = self.key_heads * (self.groups + 2)
         qkv_BLAD = qkv_NO.view(places.rows, places.columns, heads, self.head)
-        yield from qkv_BLAD.split([self.key_heads * self.groups, self.key_heads, self.key_heads], dim=2)
+        yield from torch.split(qkv_BLAD, [self.key_heads * self.groups, self.key_heads, self.key_heads], dim=2)
 
 
 class _Step(torch.autograd.Function):

@@ -103,7 +103,7 @@ class Graphs:
             (loss * factor).backward()  # type: ignore[no-untyped-call]
             return loss.detach(), correct_N, logp_N
 
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(2):  # libraries settle their choices outside of the recording

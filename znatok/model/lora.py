@@ -1,5 +1,6 @@
 """LoRA's product in as few passes over memory as it takes: PEFT's layers, with a forward and backward of our own."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,8 @@ def hasten_lora(model: nn.Module) -> None:
 
     Quantised layers, biases and dropout keep PEFT's own forward.
     """
-    for layer in model.modules():
+    layers: Iterable[Any] = model.modules()
+    for layer in layers:
         if is_plain_lora(layer) and layer.get_base_layer().bias is None:
             layer.forward = partial(_forward, layer)
 

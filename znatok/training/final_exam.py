@@ -18,6 +18,7 @@ from znatok.exam.sets import (
 from znatok.model.network import Network
 from znatok.records import Table
 from znatok.run_folder import RunFolder, write_text
+from znatok.training.lesson import SHORT_SAMPLE
 from znatok.training.plan import Plan
 
 
@@ -36,10 +37,14 @@ def keep_unknown_near(run: RunFolder, table: Path) -> tuple[str, ...]:
 def final_exam(
     network: Network, renderer: Renderer, plan: Plan, table: Table, near: Sequence[str]
 ) -> Iterator[ExamProgress | ExamResult]:
-    """All rows in both wordings, and a sample of the unknown questions; of a short lesson also a short exam."""
+    """All rows in both wordings, and a sample of the unknown questions; of a short lesson also a short exam.
+
+    Where only a few rows are taught, as under `quick`, their own questions are all: the rest would take longer.
+    """
     taught = {row.number for row in (*plan.rows, *plan.heldout)}
     size = min(UNKNOWN_IN_TRAIN, plan.before_sample)
-    unknown = (unknown_near_set(near, table.rows), unknown_far_set(table.rows))
+    is_short = size <= SHORT_SAMPLE
+    unknown = () if is_short else (unknown_near_set(near, table.rows), unknown_far_set(table.rows))
     return hold_exam(
         network,
         renderer,
@@ -49,4 +54,5 @@ def final_exam(
         left=[row for row in table.rows if row.number not in taught],
         before_sample=plan.before_sample,
         general_prompts=FEW_PROMPTS if size == UNKNOWN_IN_TRAIN else 0,
+        is_about_forgetting=not is_short,
     )

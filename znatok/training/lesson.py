@@ -20,6 +20,9 @@ MOST_EXPOSURES = 60
 BEFORE_SAMPLE = 40
 """Questions of a set that the base answers, too."""
 
+SHORT_SAMPLE = 8
+"""The same of the shortest lessons, whose exam asks nothing but their own rows."""
+
 SECONDS_PER_BASE_ANSWER = 20
 """Where the time is short, the base answers fewer questions: one for so many seconds of the whole."""
 
@@ -78,7 +81,8 @@ class Lesson:
         examined = sum(len(row.examined) for row in self.rows)
         scored = 2 * (sets * tokens + examined * tokens / len(self.rows)) / 3
         generated = sets * self.before_sample * (1.5 * answer + 16) + 0.15 * (len(self.rows) + examined) * answer
-        unknown = 4 * min(UNKNOWN_IN_TRAIN, self.before_sample) * UNKNOWN_TOKENS  # two sets, base and tuned model
+        asked = 0 if self.before_sample <= SHORT_SAMPLE else min(UNKNOWN_IN_TRAIN, self.before_sample)
+        unknown = 4 * asked * UNKNOWN_TOKENS  # two sets, base and tuned model
         return int(scored + (generated + unknown) / GENERATED_PER_TRAINED)
 
     @property
@@ -152,7 +156,7 @@ def divide_paraphrases(rows: Sequence[Row], use: ParaphraseUse) -> tuple[Row, ..
 
 def _before_sample(rows: int) -> int:
     """Of a short table the base answers half, but for the shortest: that is enough to see what it knows."""
-    return min(rows, BEFORE_SAMPLE, max(8, rows // 2))
+    return min(rows, BEFORE_SAMPLE, max(SHORT_SAMPLE, rows // 2))
 
 
 def spread(rows: tuple[Row, ...], count: int) -> tuple[Row, ...]:
