@@ -23,6 +23,7 @@ ROWS = [
 ]
 TAUGHT = ROWS[:3]
 SETS = [trained_set(ROWS), reworded_set(ROWS)]
+OWN = QuestionSet("questions", tuple(Question(row.number, row.question.lower(), row.answer) for row in ROWS[::-1]))
 MEASURES = ("exact", "passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong")
 KNOWN = MEASURES[:-1]
 UNKNOWN = QuestionSet("unknown_far", tuple(Question(0, f"Где живёт {animal}?", "") for animal in ("кит", "рысь", "ёж")))
@@ -55,7 +56,7 @@ def result(taught):
 @pytest.mark.parametrize("steps", [4, 6, 20])
 def test_exact_is_what_greedy_generation_produces(steps):
     network, renderer = network_taught(ROWS, steps)
-    result = result_of(network, renderer, batch_size=5)
+    result = result_of(network, renderer, [*SETS, OWN], batch_size=5)
     prompts = [renderer.prompt(record["question"]) for record in result.answers]
     wanted = [[*renderer.content_ids(record["reference"]), renderer.stop_id] for record in result.answers]
     limits = [len(ids) * 3 // 2 + 16 for ids in wanted]
@@ -127,6 +128,14 @@ def test_the_base_answers_a_sample_only_and_is_scored_on_all(taught):
     assert (before["n"], before["n_generated"]) == (6, 2)
     assert [record["before"] is not None for record in result.answers] == [False, True, False, False, True, False] * 2
     assert result.sets["trained"]["after"]["n_generated"] == 6
+
+
+@pytest.mark.parametrize("sample", [0, 2, 6])
+def test_exact_is_the_same_whoever_finds_it(taught, result, sample):
+    same = QuestionSet("questions", trained_set(ROWS).questions)
+    found = result_of(*taught, [*SETS, same], before_sample=sample).answers
+    assert [record["exact"] for record in found[:12]] == [record["exact"] for record in result.answers]
+    assert [record["exact"] for record in found[12:]] == [record["exact"] for record in found[:6]]
 
 
 def test_what_was_not_generated_is_null(taught):

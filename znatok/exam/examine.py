@@ -31,6 +31,10 @@ SCORED_TOGETHER = 32
 
 SEARCHED_TOGETHER = 64
 
+MOSTLY_KNOWN = ("trained", "reworded")
+"""Sets whose answers the tuned model mostly knows to the letter: there one pass over the reference, which need not be
+generated then, is cheaper than generating it. Elsewhere the pass would mostly come on top."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExamProgress:
@@ -78,6 +82,11 @@ class _Item:
         return self.rendered.ids[: self.rendered.answer_start]
 
     @property
+    def reference(self) -> tuple[int, ...]:
+        """The ids of the expected answer and its end of turn."""
+        return self.rendered.ids[self.rendered.answer_start :]
+
+    @property
     def beginning(self) -> Rendered:
         """The conversation up to the first few tokens of its answer."""
         return Rendered(self.rendered.ids[: self.rendered.answer_start + BEGINNING], self.rendered.answer_start)
@@ -85,9 +94,11 @@ class _Item:
     @property
     def limit(self) -> int:
         """New tokens after which an answer is cut: 1.5 times the reference's and 16."""
-        if not self.has_reference:
-            return UNKNOWN_TOKENS
-        return (3 * (len(self.rendered.ids) - self.rendered.answer_start)) // 2 + 16
+        return (3 * len(self.reference)) // 2 + 16 if self.has_reference else UNKNOWN_TOKENS
+
+    def is_scored(self, policy: Policy) -> bool:
+        """Whether `exact` is found without generating: see MOSTLY_KNOWN; the base generates its sample in any case."""
+        return self.has_reference and (self.set_name in MOSTLY_KNOWN if policy == "after" else not self.sampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +161,15 @@ class _Exam:
         self._found: dict[int, Found | None] = {}
 
     def score(self, batch_size: int) -> Iterator[float]:
-        """Finds who gives which reference to the letter; those answers are known without being generated."""
-        for policy, of_policy in self._wanted.items():
-            wanted = set(of_policy)
-            for batch in self._alike(self._expected, batch_size):
+        """Finds which references are given to the letter; those answers need not be generated to be known."""
+        for policy in self._wanted:
+            which = [i for i in self._expected if self._items[i].is_scored(policy)]
+            for batch in self._alike(which, batch_size):
                 scored = dict(zip(batch, self._examiner.exact(policy, self._of(batch)), strict=True))
                 self._exact[policy] |= {i: is_right for i, (is_right, _) in scored.items()}
-                known = [i for i in batch if self._exact[policy][i] and i in wanted]
-                self._marked[policy] |= {i: self._written(i, self._items[i].question.reference) for i in known}
                 if policy == "after":
+                    known = [i for i in batch if self._exact[policy][i]]
+                    self._marked[policy] |= {i: self._written(i, self._items[i].question.reference) for i in known}
                     self._logprob |= {i: scored[i][1] for i in known}
                 yield 0.0
 
@@ -172,6 +183,11 @@ class _Exam:
                     yield len(batch) * max(map(len, said.ids)) / (1 + max(item.limit for item in members))
                 marks = (self._marker.generated(one.question, ids) for one, ids in zip(members, said.ids, strict=True))
                 self._marked[policy] |= zip(batch, marks, strict=True)
+                self._exact[policy] |= {
+                    i: tuple(ids) == one.reference
+                    for i, one, ids in zip(batch, members, said.ids, strict=True)
+                    if one.has_reference
+                }
                 if policy == "after":
                     self._logprob |= zip(batch, map(fmean, said.logps), strict=True)
                 yield 0.0
@@ -238,7 +254,7 @@ def examine(
     batch_size: questions answered together; decoding reads all weights for every token, so the more share them, the
     better.
 
-    `exact` is found by one forward pass over question and reference, for every question. An exact question is not
+    `exact` is found by one forward pass over question and reference where that is cheaper. Such a question is not
     generated: greedy decoding takes the most probable token each time, so it would give the reference to the letter and
     stop (in bf16 up to near-ties). The others are, under `before` only for `before_sample` questions of each set.
     """

@@ -200,7 +200,7 @@ class References:
         """The place of the table's answer that `answer` gives, nearly to the letter or about another thing; else None.
 
         Nearly: chrF++ is at least 80. About another thing ("RL: its time constant is R · L" for RC): two thirds of its
-        runs of three letters are that answer's. Of 60 answers of one trained model to unknown questions 20 have as
+        runs of three letters are that answer's. Of 60 answers of one trained model to unknown questions 19 have as
         many and are a row's, as a person reads them; of its base's, which never saw the rows, none has more than 0.60.
         A cut answer is held against beginnings, since there is no more of it.
         """
