@@ -12,10 +12,10 @@ def marked(is_right, chrf=50.0):
     return Marked("answer", is_right, chrf, True, False, False, None, None if is_right else "unrelated", None)
 
 
-def asked(row, before, after, search=True, logprob=-1.0, name="questions"):
+def asked(row, before, after, search=True, logprob=-1.0, name="questions", chrf=50.0):
     """A question whose answers passed, or did not, or were not given (None); exact is what passed."""
     passed = {"before": before, "after": after, "search": search}
-    given = {policy: marked(is_right) for policy, is_right in passed.items() if is_right is not None}
+    given = {policy: marked(is_right, chrf) for policy, is_right in passed.items() if is_right is not None}
     exact = {policy: bool(is_right) for policy, is_right in passed.items()}
     return Asked(name, Question(row, f"Вопрос {row}?", "Ответ."), exact, given, logprob, None)
 
@@ -31,10 +31,10 @@ def test_a_row_that_is_asked_twice_is_one_piece_of_evidence():
 
 
 def test_rows_asked_once_have_the_exact_interval_and_scores_a_bootstrapped_one():
-    members = [asked(row, None, row > 5) for row in range(1, 21)]
+    members = [asked(row, None, row > 5, chrf=float(row)) for row in range(1, 21)]
     after = scores(members, POLICIES)["questions"]["after"]
     assert after["passed_ci"] == list(clopper_pearson(15, 20))
-    assert after["chrf_ci"] == list(bootstrap([[50.0]] * 20)) == [50, 50]
+    assert after["chrf_ci"] == list(bootstrap([[float(row)] for row in range(1, 21)]))
 
 
 def test_a_question_of_no_row_stands_alone():
@@ -42,10 +42,11 @@ def test_a_question_of_no_row_stands_alone():
     assert scores(members, POLICIES)["questions"]["after"]["passed_ci"] == list(clopper_pearson(6, 10))
 
 
-def test_one_question_has_no_interval_of_its_score():
-    after = scores([asked(1, None, True)], POLICIES)["questions"]["after"]
+@pytest.mark.parametrize("n", [1, 20])
+def test_scores_that_are_all_alike_say_nothing_of_others(n):
+    after = scores([asked(row, None, True) for row in range(1, n + 1)], POLICIES)["questions"]["after"]
     assert (after["chrf"], after["chrf_ci"]) == (50, None)
-    assert after["passed_ci"] == list(clopper_pearson(1, 1))
+    assert after["passed_ci"] == list(clopper_pearson(n, n))
 
 
 def test_what_both_answered_is_compared_and_a_row_is_right_where_all_its_questions_are():

@@ -127,7 +127,9 @@ def _measures(members: Sequence[Asked], policy: Policy) -> dict[str, Any]:
         if not values:
             mean, ends = None, None
         elif name == "chrf":
-            mean, ends = sum(values) / len(values), bootstrap(groups) if len(groups) > 1 else None
+            # Where all scores are alike, as where all answers are perfect, resampling says nothing of others.
+            varies = len(groups) > 1 and len(set(values)) > 1
+            mean, ends = sum(values) / len(values), bootstrap(groups) if varies else None
         else:
             mean, ends = sum(values) / len(values), share_interval(groups)
         measures |= {name: mean, f"{name}_ci": None if ends is None else list(ends)}
