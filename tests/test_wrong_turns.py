@@ -394,7 +394,9 @@ def test_an_adapter_of_another_rank(fails, run, finished):
 
 def test_an_adapter_for_another_base(fails, run, finished, place):
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     narrow = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     other = shutil.copytree(finished / "base", place / "другая")
     LlamaForCausalLM(LlamaConfig(vocab_size=512, **narrow)).save_pretrained(other)
@@ -403,11 +405,12 @@ def test_an_adapter_for_another_base(fails, run, finished, place):
     assert fails(1, said, "chat-original", "--use_lora", "--lora_path", run, *ask) == set()
     change(run / "adapter" / "adapter_config.json", base_model_name_or_path="someone/other")
     (run / "plan.json").unlink()
+    adapter = run / "adapter"
     said = (
-        f"Адаптер: {run / 'adapter'}\nsomeone/other: модели нет на этом компьютере, и получить её с хаба не удалось (в "
-        "соединении отказано). Выполните `hf download someone/other --local-dir model` там, где хаб доступен, "
-        "скопируйте "
-        "папку сюда и укажите её: --model model. Без хаба есть --model builtin."
+        f"Адаптер: {adapter}\n{adapter}: файлы здесь называют базовую модель someone/other. Её нет ни среди коротких "
+        "имён, ни среди моделей хаба на этом компьютере, и только потому, что так написано в файле, она не "
+        "открывается. Если вы её знаете, назовите её сами: "
+        f"`python chat.py --use_lora --lora_path {adapter} --model_name someone/other`."
     )
     assert fails(1, said, "chat", run / "adapter", "--ask", "Что такое диод?") == set()
 
@@ -433,11 +436,20 @@ def spoiled(model, place):
     return Path(shutil.copytree(model, place / "модель"))
 
 
+def bad_weights(file, why):
+    return (
+        f"{file}: файл с весами повреждён и не открыт: {why}. Удалите его и получите заново из места, которому "
+        "доверяете, или укажите другую модель."
+    )
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_damaged_file_of_the_model(fails, spoiled, name):
     file = spoiled / name
     file.write_bytes(file.read_bytes()[:-10])
     said = f"{file}: файл модели повреждён. Удалите его и получите заново или укажите другую модель."
+    if name == "model.safetensors":
+        said = bad_weights(file, "он короче, чем сказано в его заголовке")
     assert fails(1, said, "train", "детали.csv", "--model", "модель") == set()
 
 
@@ -486,9 +498,10 @@ def test_a_damaged_gguf_file(fails, place, damage):
     if damage == "cut":
         write_tiny_gguf(file)
         file.write_bytes(file.read_bytes()[:-1000])
+        said = bad_weights(file, "он короче, чем сказано в его заголовке")
     else:
         file.write_bytes(b"GGUF" + bytes(64))
-    said = f"{file}: файл модели повреждён. Удалите его и получите заново или укажите другую модель."
+        said = bad_weights(file, "это неизвестная версия GGUF")
     assert fails(1, said, "train", "детали.csv", "--model", "битая.gguf") == set()
     assert listed(place.parent / "cache") == {"models"}
 
@@ -650,7 +663,7 @@ def test_an_internal_error_is_one_line_and_all_of_it_with_debug(fails, monkeypat
     def stumble(_):
         raise LookupError("нежданно")
 
-    monkeypatch.setattr("tomllib.loads", stumble)
+    monkeypatch.setattr("znatok.commands.train.read_settings", stumble)
     said = (
         "Внутренняя ошибка: LookupError: нежданно. Запустите ту же команду с --debug и пришлите вывод "
         "разработчикам znatok."

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.utils import logging
 
 from znatok.data.batch import make_batch
 from znatok.data.render import Renderer, read_template
@@ -103,6 +104,7 @@ def teach(network: Network, rows: Sequence[Rendered], steps: int, learning_rate:
 
 def tiny_folder(path: Path) -> Path:
     """The tiny model as a folder that `--model` takes: weights, config, tokenizer, chat template."""
+    logging.disable_progress_bar()  # transformers would draw it into the output that is tested
     network, _ = tiny_network()
     network._base.save_pretrained(path)
     (path / "tokenizer.json").write_text(tiny_tokenizer(), encoding="utf-8")

@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         return READER_LEFT
     except Exception as error:
         if "--debug" in arguments:
-            _fail(traceback.format_exc(), ZnatokError.exit_code)
+            _fail(traceback.format_exc().rstrip(), ZnatokError.exit_code)
         return _fail(*_explained(error))
     return outcome if isinstance(outcome, int) else 0
 

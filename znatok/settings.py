@@ -22,7 +22,7 @@ ParaphraseUse = Literal["split", "train", "exam"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
-    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 9.0},
+    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 9.0, "finishing_rounds": 16},
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
     "classic": {

@@ -133,8 +133,10 @@ def load_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
         return _read_renderer(folder, tokenizer_file)
     except (ZnatokError, OSError):
         raise
-    except Exception as error:  # a damaged file can fail anywhere, and tokenizers raises plain Exceptions
-        raise ModelError("render.unreadable", folder=folder) from error
+    except BaseException as error:  # a damaged file can fail anywhere, and tokenizers raises plain Exceptions
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # Rust's, which is no Exception
+            raise ModelError("render.unreadable", folder=folder) from error
+        raise
 
 
 def _read_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
@@ -146,9 +148,22 @@ def _read_renderer(folder: Path, tokenizer_file: Path) -> "Renderer":
     if not isinstance(chat_template, str):
         raise ModelError("render.no_template", folder=folder)
     tokenizer_json = tokenizer_file.read_text(encoding="utf-8")
-    control = [token["content"] for token in json.loads(tokenizer_json)["added_tokens"] if token["special"]]
+    description = json.loads(tokenizer_json)
+    _refuse_broken_merges(description["model"])
+    control = [token["content"] for token in description["added_tokens"] if token["special"]]
     tokens = {name: _token_text(config[name]) for name in ("bos_token", "eos_token", "unk_token") if config.get(name)}
     return Renderer(tokenizer_json, read_template(chat_template, tokens, control))
+
+
+def _refuse_broken_merges(model: dict[str, Any]) -> None:
+    """tokenizers 0.23 cuts this prefix off the second part of each merge unseen, and falls with us where there is none.
+
+    Raises ValueError.
+    """
+    prefix = model.get("continuing_subword_prefix")
+    for merge in model.get("merges") or () if prefix else ():
+        if not (merge if isinstance(merge, list) else merge.split(" "))[1].startswith(prefix):
+            raise ValueError("a merge without the prefix of its vocabulary")
 
 
 def _token_text(token: str | dict[str, str]) -> str:

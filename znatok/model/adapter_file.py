@@ -8,7 +8,7 @@ config only the scale is used, and what would change the meaning of the weights 
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,16 @@ class SavedAdapter:
     shapes: Shapes
     names: frozenset[str]
 
-    def fits(self, layers: Iterable[str]) -> bool:
-        """Whether a base with these linear layers has all that the adapter is for, and no other by the same names."""
-        own = set(self.settings["target_modules"])
+    def fits(self, layers: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether a base with these linear layers, each with its inputs and outputs, is one that it was made for."""
+        wanted: Shapes = {}
+        for layer in self.settings["target_modules"]:
+            inputs, outputs = layers.get(layer, (0, 0))
+            rank = self.settings["rank_pattern"].get(layer, self.settings["r"])
+            wanted[f"base_model.model.{layer}.lora_A.weight"] = (rank, inputs)
+            wanted[f"base_model.model.{layer}.lora_B.weight"] = (outputs, rank)
         named = {layer for layer in layers if not self.names.isdisjoint(_ends(layer))}
-        return own.issubset(layers) and named <= own
+        return self.shapes == wanted and named.issubset(self.settings["target_modules"])
 
 
 def read_saved_adapter(folder: Path) -> SavedAdapter:
@@ -78,9 +83,7 @@ def read_saved_adapter(folder: Path) -> SavedAdapter:
         "r": config["r"],
         "lora_alpha": config["lora_alpha"],
         "use_rslora": config.get("use_rslora") is True,
-        "fan_in_fan_out": config.get("fan_in_fan_out") is True,
         "target_modules": sorted(ranks),
-        # Without a pattern in the config a rank other than `r` is a fault, which the shapes will show.
         "rank_pattern": ranks if config.get("rank_pattern") else {},
         "alpha_pattern": {layer: alpha for layer, alpha in alphas.items() if alpha != config["lora_alpha"]},
         "task_type": "CAUSAL_LM",

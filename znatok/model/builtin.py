@@ -5,6 +5,7 @@ The cache holds the GGUF file as it came, and a folder of plain weights made fro
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -135,7 +136,8 @@ def _said(log: str) -> str:
     """The last line of a program's log that reads like a reason."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     reasons = [line for line in lines if line.lower().startswith(("error", "cause", "× ", "╰─"))] or lines or ["?"]
-    return reasons[-1].removeprefix("ERROR: ").removeprefix("cause: ").rstrip(".")
+    said = reasons[-1].removeprefix("ERROR: ").removeprefix("cause: ").rstrip(".")
+    return re.sub(r"//[^/@\s]+@", "//", said)  # an index may have a password in its address
 
 
 def _unpacked(wheel: Path, scratch: Path) -> Path:

@@ -42,7 +42,7 @@ _BITS = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64} | {
 
 GGUF_VERSIONS = (2, 3)
 _GGUF_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
-_GGUF_STRING, _GGUF_ARRAY = 8, 9
+_GGUF_COUNT, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9
 _GGUF_VALUES = 4_000_000
 """In all arrays of a GGUF file together; vocabulary, merges, scores and types of the largest come to 1.3 million."""
 
@@ -203,8 +203,8 @@ def _read_gguf(file: Path) -> Shapes:
 
 
 def _alignment(named: dict[str, Any]) -> int:
-    alignment = named.get("general.alignment", 32)
-    if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
+    alignment = int(named.get("general.alignment", 32))
+    if alignment <= 0 or alignment & (alignment - 1):
         raise Fault("offsets")
     return alignment
 
@@ -215,8 +215,10 @@ def _named_values(cursor: _Cursor, count: int) -> dict[str, Any]:
     room = _GGUF_VALUES
     for _ in range(count):
         name, kind = cursor.string(_GGUF_KEY_BYTES), cursor.number("I")
-        if name in named:
+        if name in named or name.startswith("GGUF."):  # the parser keeps its own there
             raise Fault("name")
+        if name == "general.alignment" and kind != _GGUF_COUNT:
+            raise Fault("kind")
         named[name] = None
         if kind == _GGUF_STRING:
             cursor.skip_string()

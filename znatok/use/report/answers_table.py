@@ -13,7 +13,7 @@ from znatok.use.report.records import Record, found, legible
 CELL_LETTERS = 32_000
 """What Excel takes in one cell is 32,767 characters; what is longer breaks the rows that follow."""
 
-_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+_FORMULA = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]")
 """How a cell begins that Excel would calculate instead of show. Source: OWASP, CSV injection."""
 
 _COLUMNS: dict[str, Callable[[Record], Any]] = {
