@@ -55,7 +55,7 @@ def started(arguments, folder, stdout, **environment):
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ZNATOK_CACHE": str(folder / "cache"), **environment},
         timeout=300,
         check=False,
     )
@@ -111,12 +111,10 @@ def test_check_shows_a_hostile_table_to_a_file(folder):
 
 
 @POSIX
-@pytest.mark.parametrize("terminal", ["dumb", "xterm-256color"])
-def test_check_shows_a_hostile_table_on_a_terminal(folder, terminal):
+def test_check_shows_a_hostile_table_on_a_terminal(folder):
     with on_a_terminal() as (its, shown):
-        started(["check", table_in(folder)], folder, its, TERM=terminal, COLUMNS="100")
-        said = shown()
-    (assert_harmless if terminal == "dumb" else assert_rich_alone_acts)(said, 4)
+        started(["check", table_in(folder)], folder, its, TERM="dumb", COLUMNS="100")
+        assert_harmless(shown(), 4)
 
 
 @POSIX

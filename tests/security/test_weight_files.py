@@ -408,6 +408,7 @@ def test_an_adapter_beside_a_base_is_not_put_on_unasked(tmp_path):
     assert error.value.key == "source.adapter_beside"
 
 
+@pytest.mark.slow
 def test_what_lies_beside_a_gguf_file_is_not_opened(tmp_path):
     write_tiny_gguf(tmp_path / "tiny.gguf")
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "nobody/nothing"}', encoding="utf-8")

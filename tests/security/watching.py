@@ -1,7 +1,8 @@
 """What a program of Python does to the world outside of it, as told by its audit hook.
 
 `watched(code, *arguments)` runs `code` in a process that writes down every connection, look-up of an address, pickled
-class, started program and, if asked, every opened file. Child processes are not watched: they are among the programs.
+class, started program and, if asked, every opened file; `noted(events)` does it for a block of this one. Child
+processes are not watched: they are among the programs.
 """
 
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,32 @@ def _write():
 atexit.register(_write)
 sys.addaudithook(_hook)
 """
+
+
+_recording: list[tuple[list[list[str]], set[str]]] = []
+
+
+def _note(event, arguments):
+    for seen, events in _recording:
+        if event in events:
+            seen.append([event, repr(arguments)])
+
+
+@contextmanager
+def noted(events):
+    """The events of this process while the block lasts, as [name, arguments]."""
+    if _note not in _hooks:  # an audit hook is for ever
+        sys.addaudithook(_note)
+        _hooks.append(_note)
+    seen = []
+    _recording.append((seen, set(events)))
+    try:
+        yield seen
+    finally:
+        _recording.pop()
+
+
+_hooks = []
 
 
 def watched(code, *arguments, events=NETWORK, cwd=None, stdout=subprocess.PIPE, **environment):
