@@ -13,6 +13,9 @@ from statistics import mean, median, quantiles
 from bench.rivals import Setup, Update
 from bench.work import WARM_UP, Work
 
+KIND_SECONDS = 10
+"""How long a process may take to end when it is no longer needed."""
+
 SLOW, GRACE_SECONDS = 1.5, 10
 """How many times as long as the best so far another setup may take, and so many seconds more, before it is given up."""
 
@@ -73,7 +76,7 @@ class Rival:
         """Ends the process, kindly at first. May be called again."""
         try:
             self._asked.close()
-            self._process.wait(10)
+            self._process.wait(KIND_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
@@ -89,8 +92,10 @@ class Rival:
         timer = threading.Timer(limit_seconds or 0, give_up)
         if limit_seconds is not None:
             timer.start()
-        line = self._answers.readline()
-        timer.cancel()
+        try:
+            line = self._answers.readline()
+        finally:
+            timer.cancel()  # or Python would wait for it at its end
         if is_late.is_set():
             raise RivalError(f"given up after {limit_seconds:.0f} s")
         if not line:

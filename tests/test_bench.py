@@ -4,9 +4,13 @@ The races here are run by stand-ins, processes of a few lines that train nothing
 """
 
 import json
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench import cpu, race
@@ -216,6 +220,24 @@ def test_one_that_trains_other_rows_ends_the_comparison(compared):
 def test_one_that_learns_nothing_is_named(compared):
     assert cpu.risen_losses(compared()) == []
     assert cpu.risen_losses(compared(before='loss += name == "classic"')) == ["classic"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no alarm clock to interrupt with")
+def test_who_is_interrupted_leaves_neither_a_process_nor_a_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(race, "KIND_SECONDS", 0.1)
+    busy = 'import time; print(\'{"updates": [], "peak_memory_bytes": 1}\', flush=True); time.sleep(60)'
+    others = psutil.Process().children()
+    rival = race.Rival([sys.executable, "-c", busy], tmp_path / "log")
+    before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(143))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(SystemExit):
+            rival.train(1, limit_seconds=60)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        rival.stop()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and thread.is_alive()]
+    assert psutil.Process().children() == others
 
 
 # ---- those who are compared ------------------------------------------------------------------------------------------
