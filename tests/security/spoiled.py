@@ -138,7 +138,7 @@ def parsed(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def memory_bytes(name: str) -> int:
-    """Memory of this process: `VmRSS` now, `VmHWM` at most since `forget_peak`. Linux alone says it without the parent's."""
+    """Memory of this process: `VmRSS` now, `VmHWM` at most since `forget_peak`. Linux alone says it."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 

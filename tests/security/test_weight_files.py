@@ -466,12 +466,12 @@ from znatok.errors import ModelError
 from znatok.model.weight_files import read_shapes
 file, kind = Path(sys.argv[1]), sys.argv[2]
 tensor = '"%s":{"dtype":"F32","shape":[%s0,1000],"data_offsets":[0,0]}'
-room = 9_900_000
+room = 5_900_000
 header = {
-    "tensors": lambda: ",".join(tensor % (place, "") for place in range(49_000)),
-    "numbers": lambda: '"a":[' + ",".join(["1000"] * 299_000) + "]",
-    "objects": lambda: '"a":[' + ",".join(["{}"] * 299_000) + "]",
-    "texts": lambda: '"__metadata__":{' + ",".join(f'"{place}":"b"' for place in range(299_000)) + "}",
+    "tensors": lambda: ",".join(tensor % (place, "") for place in range(32_000)),
+    "numbers": lambda: '"a":[' + ",".join(["1000"] * 199_000) + "]",
+    "objects": lambda: '"a":[' + ",".join(["{}"] * 199_000) + "]",
+    "texts": lambda: '"__metadata__":{' + ",".join(f'"{place}":"b"' for place in range(199_000)) + "}",
     "one text": lambda: '"__metadata__":{"a":"' + "b" * room + '"}',
     "rare letters": lambda: '"__metadata__":{"a":"💡' + "b" * room + '"}',
     "brackets": lambda: '"a":' + "[" * room,
