@@ -1,6 +1,7 @@
 """Consoles of every encoding and width: nothing raises, every sign is shown or escaped, redirected output is UTF-8."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,10 +60,15 @@ def test_redirected_output_keeps_every_sign_or_shows_its_code(folder, command, e
             assert escaped in shown
 
 
+def words(done):
+    """The words shown; the forecast is measured anew by every run."""
+    return re.sub(r"около\s+\d+\s+мин", "", done.stdout.decode()).split()
+
+
 def test_a_narrow_window_loses_no_word(folder):
     wide, narrow = (run(["check", str(ROOT / "dataset.csv")], folder, COLUMNS=width) for width in ("200", "40"))
     assert wide.returncode == narrow.returncode == 0
-    assert narrow.stdout.decode().split() == wide.stdout.decode().split()
+    assert words(narrow) == words(wide)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp866", "cp1251", "ascii"])
