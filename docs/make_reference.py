@@ -78,7 +78,7 @@ def _commands() -> str:
     lines += ["| exit code | meaning |", "|---|---|", "| 0 | done |"]
     lines += [f"| {ZnatokError.exit_code} | a problem, explained in one message |"]
     lines += [f"| {UsageError.exit_code} | wrong usage, with the nearest right word |"]
-    lines += [f"| {cli.INTERRUPTED} | stopped with Ctrl+C |"]
+    lines += [f"| 129, {cli.INTERRUPTED}, 143 | stopped by a closed terminal, Ctrl+C, a request to end |"]
     lines += [f"| {cli.READER_LEFT} | nothing reads the output any more, as behind `znatok … \\| head` |", ""]
     # Every command has them; one is asked.
     common = [argument for argument in _arguments(app, cli.COMMANDS[0]) if _is_common(argument)]

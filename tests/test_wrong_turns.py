@@ -597,9 +597,8 @@ def test_a_real_limit_on_the_size_of_files(model, place):
         check=False,
     )
     said = (
-        "runs/детали/adapter: файл больше, чем здесь разрешено. Снимите ограничение на размер файлов или укажите "
-        "другую "
-        "папку.\n"
+        "runs/детали/checkpoints/step-000000: файл больше, чем здесь разрешено. Снимите ограничение на размер файлов "
+        "или укажите другую папку.\n"
     )
     assert (done.returncode, done.stderr) == (1, said)
     assert not (place / "runs/детали/adapter").exists()

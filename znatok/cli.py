@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and gives its exit code: 0 done, 1 a problem explained, 2 wrong usage, 130 interrupted."""
+    """Runs one command and gives its exit code: 0 done, 1 a problem explained, 2 wrong usage, 129, 130, 143 signals."""
     _settle_streams()
     arguments = [_spelled(argument) for argument in arguments]
     messages.set_language(_language_asked(arguments))
@@ -52,8 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         outcome = _app()(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _fail(text("cli.interrupted"), INTERRUPTED)
+    except KeyboardInterrupt as error:
+        return _fail(text("cli.interrupted"), getattr(error, "exit_code", INTERRUPTED))
     except BrokenPipeError:
         _let_go_of_stdout()
         return READER_LEFT
@@ -79,6 +79,7 @@ def _app() -> cyclopts.App:
         help=text("cli.about"),
         version=__version__,
         result_action="return_value",
+        suppress_keyboard_interrupt=False,  # each signal has an exit code of its own
         group_commands=cyclopts.Group.create_default_commands(text("cli.commands")),
         group_parameters=cyclopts.Group.create_default_parameters(text("cli.flags")),
         group_arguments=cyclopts.Group.create_default_arguments(text("cli.arguments")),

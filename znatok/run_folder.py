@@ -19,6 +19,10 @@ RUNS = Path("runs")
 """Where runs go unless another folder is named, under the working folder."""
 
 
+_NO_FLUSH = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems say that flush no folders."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """The files of one run."""
@@ -52,8 +56,18 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Adapters saved on the way: the last few, and the best by validation loss."""
+        """States saved on the way, from which a stopped run goes on: the last few, and the best by validation loss."""
         return self.path / "checkpoints"
+
+    @property
+    def ended(self) -> Path:
+        """How training ended; there when its adapter is saved and only the exam is still to come, or done."""
+        return self.checkpoints / "ended.json"
+
+    @property
+    def lock(self) -> Path:
+        """The process that is training in this folder now; gone when it ends."""
+        return self.path / "training.lock"
 
     @property
     def exam(self) -> Path:
@@ -89,6 +103,11 @@ class RunFolder:
     def is_finished(self) -> bool:
         return self.exam.is_file()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether all that is known before training is there, so that it can be gone on with."""
+        return all(file.is_file() for file in (self.settings, self.plan, self.rows))
+
 
 def new_run(asked: Path | None, table: Path) -> RunFolder:
     """A fresh run folder: the one asked for, else `runs/` and the table's name, with -2, -3 where that is taken.
@@ -96,6 +115,8 @@ def new_run(asked: Path | None, table: Path) -> RunFolder:
     Raises RunError where the folder asked for already holds something.
     """
     if asked is not None:
+        if RunFolder(asked).is_begun and not RunFolder(asked).is_finished:
+            raise RunError("run.unfinished", folder=asked, command=resume_command(RunFolder(asked)))
         if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
             raise RunError("run.not_empty", folder=asked)
         return RunFolder(_made(asked))
@@ -140,6 +161,12 @@ def find_run(asked: Path | None) -> RunFolder:
     return run
 
 
+def resume_command(run: RunFolder) -> str:
+    """What to type to go on with the run."""
+    path = str(run.path)
+    return "znatok train --resume --run " + (f'"{path}"' if " " in path else path)
+
+
 def read_rows(run: RunFolder, use: str) -> tuple[Row, ...]:
     """The rows of the run that were put to this use: "trained", "heldout" or "left".
 
@@ -173,28 +200,57 @@ def write_bytes(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(beside, path)
+            _flush_folder(path.parent)
         except BaseException:
             Path(beside).unlink(missing_ok=True)
             raise
 
 
+def write_flushed(path: Path, content: bytes) -> None:
+    """Writes a file of a folder that is not in its place yet: lasting, and nothing else."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which then becomes `path`; files of one that is there are replaced. All or nothing."""
+    """A folder to fill by `write_flushed`, which then becomes `path`; files of one that is there are replaced. All or
+    nothing."""
     beside = path.with_name(f".{path.name}.unfinished")
     with _naming(path):
         shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
         beside.mkdir(parents=True)
         try:
             yield beside
+            _flush_folder(beside)
             if path.is_dir():
                 for file in sorted(beside.iterdir()):
                     os.replace(file, path / file.name)
+                _flush_folder(path)
             else:
                 os.replace(beside, path)
+                _flush_folder(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def _flush_folder(path: Path) -> None:
+    """Makes what was renamed there outlast a loss of power. Windows has no such call."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager

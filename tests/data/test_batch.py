@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from znatok.data.batch import arrange, make_batch
+from znatok.data.batch import arrange, divide, make_batch
 from znatok.records import Rendered
 
 
@@ -103,3 +103,19 @@ def test_the_same_seed_gives_the_same_order():
     lengths = [random.Random(1).randrange(80, 400) for _ in range(125)]
     assert arrange(lengths, 8, random.Random(3)) == arrange(lengths, 8, random.Random(3))
     assert arrange(lengths, 8, random.Random(3)) != arrange(lengths, 8, random.Random(4))
+
+
+def test_a_batch_divides_into_smaller_ones_of_the_same_rows():
+    rows = [
+        Rendered(tuple(range(1, length + 1)), answer) for length, answer in ((7, 3), (4, 2), (9, 8), (5, 1), (6, 2))
+    ]
+    whole = make_batch(rows)
+    for halvings, counts in ((0, [5]), (1, [2, 3]), (2, [1, 1, 1, 2]), (3, [1, 1, 1, 1, 1]), (5, [1, 1, 1, 1, 1])):
+        parts = divide(whole, halvings)
+        assert [len(part.ids_BL) for part in parts] == counts
+        for part in parts:
+            expected = make_batch(rows[: len(part.ids_BL)])
+            rows = [*rows[len(part.ids_BL) :], *rows[: len(part.ids_BL)]]
+            for name in ("ids_BL", "position_N", "target_N", "row_N"):
+                assert getattr(part, name).tolist() == getattr(expected, name).tolist()
+            assert part.tokens == expected.tokens

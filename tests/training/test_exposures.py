@@ -1,3 +1,4 @@
+import json
 import random
 from dataclasses import replace
 from itertools import islice
@@ -45,12 +46,12 @@ def test_without_rewording_the_questions_stay_as_they_are_and_with_it_they_do_no
 def test_rows_shown_again_come_as_they_stand_in_full_batches():
     exposures = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=1.0, seed=0)
     batches = exposures.again([7, 2, 9, 0, 5])
-    assert [len(places) for _, places in batches] == [4, 4]
-    shown = [place for _, places in batches for place in places]
+    assert [len(places) for places in batches] == [4, 4]
+    shown = [place for places in batches for place in places]
     assert shown[:5] == [7, 2, 9, 0, 5]
     assert len(set(shown)) == 8
     expected = tiny_renderer().conversation(ROWS[7].question, ROWS[7].answer).ids
-    assert tuple(batches[0][0].ids_BL[0][: len(expected)]) == expected
+    assert tuple(exposures.as_they_stand(batches[0]).ids_BL[0][: len(expected)]) == expected
     assert exposures.again([]) == []
 
 
@@ -126,5 +127,38 @@ def test_examined_paraphrases_are_never_shown():
 def test_rows_shown_again_come_in_the_words_of_the_table():
     exposures = Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=0)
     plain = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=0)
-    for (one, _), (two, _) in zip(exposures.again([1, 2, 3, 4]), plain.again([1, 2, 3, 4]), strict=True):
+    for places in exposures.again([1, 2, 3, 4]):
+        one, two = exposures.as_they_stand(places), plain.as_they_stand(places)
         assert one.ids_BL.tolist() == two.ids_BL.tolist()
+
+
+# ---- going on --------------------------------------------------------------------------------------------------------
+
+
+def test_the_stream_goes_on_from_any_place_as_if_it_had_never_stopped():
+    def fresh():
+        return Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=5)
+
+    whole = [(batch.ids_BL.tolist(), places) for batch, places in islice(fresh(), 9)]
+    for stopped in range(9):
+        exposures = fresh()
+        list(islice(exposures, stopped))
+        resumed = fresh()
+        resumed.restore(json.loads(json.dumps(exposures.position())))
+        rest = [(batch.ids_BL.tolist(), places) for batch, places in islice(resumed, 9 - stopped)]
+        assert rest == whole[stopped:]
+        assert resumed.again([1, 2, 3]) == _after_nine(fresh()).again([1, 2, 3])
+
+
+def _after_nine(exposures):
+    list(islice(exposures, 9))
+    return exposures
+
+
+def test_rows_shown_again_are_the_same_whether_the_run_was_stopped_before_or_not():
+    exposures = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=5)
+    list(islice(exposures, 4))
+    resumed = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=5)
+    resumed.restore(json.loads(json.dumps(exposures.position())))
+    assert resumed.again([3]) == exposures.again([3])
+    assert resumed.again([4]) == exposures.again([4])

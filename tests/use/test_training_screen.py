@@ -7,8 +7,12 @@ from rich.console import Console
 from znatok import messages
 from znatok.records import Problem, Row, Table
 from znatok.training.events import (
+    BatchHalved,
     ExamAdvanced,
+    FellBack,
+    Finished,
     Forecast,
+    Resumed,
     Sampled,
     Stepped,
     Stopped,
@@ -95,3 +99,29 @@ def test_a_few_problems_are_shown_and_the_rest_counted():
 def test_what_the_tokenizer_found_is_shown_too():
     said = shown(TableRead(table_with([])), TableChecked((Problem(None, "crumbs", "note", "Крошки."),)))
     assert said.endswith("\n  ! Крошки.\n")
+
+
+def test_going_on_says_from_where_and_which_states_were_damaged():
+    damaged = (Path("runs/т/checkpoints/step-000040/manifest.json"),)
+    said = shown(Resumed(20, 96, damaged))
+    assert said == (
+        f"{damaged[0]}: это сохранённое состояние повреждено, поэтому взято более раннее.\n"
+        "Обучение продолжается: пройдено шагов 20 из 96.\n"
+    )
+    assert "обучение начинается заново" in shown(Resumed(None, 96, ()))
+
+
+def test_a_loss_that_ran_away_and_its_rows_are_said():
+    assert "к шагу 20" in shown(FellBack(20, 44, ()))
+    assert "(строки 3, 7)" in shown(FellBack(20, 44, (3, 7)))
+    assert "(строки 3, 7)" in shown(TrainingEnded(Stopped.NOT_FINITE, 44, 60_000, 300.0, (3, 7)))
+    assert "снова выросли" in shown(TrainingEnded(Stopped.DIVERGED, 44, 60_000, 300.0))
+
+
+def test_memory_that_does_not_suffice_is_said():
+    assert "за раз берётся меньше строк: 2" in shown(BatchHalved(2))
+    assert "даже на одну строку" in shown(TrainingEnded(Stopped.OUT_OF_MEMORY, 0, 0, 0.0))
+
+
+def test_a_run_without_an_exam_says_how_to_go_on():
+    assert shown(Finished({"exam": None}, [])).startswith("Продолжить потом: znatok train --resume --run ")

@@ -63,3 +63,27 @@ def arrange(lengths: Sequence[int], batch_size: int, rng: random.Random, window:
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     rng.shuffle(batches)
     return batches
+
+
+def divide(batch: Batch, halvings: int) -> list[Batch]:
+    """The same rows in smaller batches, in the same order: halved so often, down to one row each."""
+    pieces = [batch]
+    for _ in range(halvings):
+        pieces = [half for piece in pieces for half in _halves(piece)]
+    return pieces
+
+
+def _halves(batch: Batch) -> list[Batch]:
+    rows = len(batch.ids_BL)
+    return [_part(batch, 0, rows // 2), _part(batch, rows // 2, rows)] if rows > 1 else [batch]
+
+
+def _part(batch: Batch, first: int, end: int) -> Batch:
+    """Rows `first` to `end` of a batch, padded to the longest of them."""
+    chosen_N = (batch.row_N >= first) & (batch.row_N < end)
+    row_N = batch.row_N[chosen_N] - first
+    column_N = batch.position_N[chosen_N] % batch.ids_BL.shape[1]
+    # The last token of a row is trained, and is predicted from the place before its own.
+    lengths = [int(column_N[row_N == row].max()) + 2 for row in range(end - first)]
+    ids_BL = np.ascontiguousarray(batch.ids_BL[first:end, : max(lengths)])
+    return Batch(ids_BL, row_N * max(lengths) + column_N, batch.target_N[chosen_N], row_N, sum(lengths))

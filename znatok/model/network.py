@@ -1,5 +1,6 @@
 """The base model with its adapter: the seam behind which transformers and PEFT stand."""
 
+import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch, Ids, make_batch
 from znatok.errors import ModelError, RunError, UsageError
-from znatok.model.adapter_file import ADAPTER_WEIGHTS, read_saved_adapter
+from znatok.model.adapter_file import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_saved_adapter
 from znatok.model.decode import can_decode, decode
 from znatok.model.engine import LONGEST, Engine, can_run
 from znatok.model.graphs import Graphs
@@ -23,7 +24,7 @@ from znatok.model.loss import answer_loss
 from znatok.model.source import BaseSource
 from znatok.model.weight_files import read_shapes
 from znatok.records import Rendered
-from znatok.run_folder import whole_folder, write_bytes
+from znatok.run_folder import whole_folder, write_flushed
 from znatok.settings import nearest
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -151,18 +152,27 @@ class Network:
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
+        with whole_folder(folder) as beside:
+            self.write_adapter(beside)
+
+    def write_adapter(self, folder: Path) -> None:
+        """Writes the adapter's two files into `folder`, a `whole_folder`: the same bytes for the same weights."""
         from safetensors.torch import save
 
         tensors = {
             _saved_name(name): value.detach().to("cpu", torch.float32).contiguous()
             for name, value in self._adapter_parameters()
         }
-        with whole_folder(folder) as beside:
-            config = self._model.peft_config["default"]
-            config.inference_mode = True
-            config.save_pretrained(str(beside))
-            config.inference_mode = False
-            write_bytes(beside / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
+        config = self._model.peft_config["default"]
+        config.inference_mode = True
+        config.save_pretrained(str(folder))
+        config.inference_mode = False
+        # PEFT holds the names of the layers as a set, which has another order in every process.
+        settings = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        if isinstance(settings["target_modules"], list):
+            settings["target_modules"].sort()
+        write_flushed(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2, sort_keys=True).encode())
+        write_flushed(folder / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
 
     @torch.no_grad()
     def read_adapter(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from znatok.records import Problem, Table
@@ -17,6 +18,8 @@ class Stopped(StrEnum):
     MINUTES = "minutes"
     INTERRUPTED = "interrupted"
     NOT_FINITE = "not_finite"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out_of_memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,18 @@ class ModelLoaded:
     """The weights are in memory, the adapter is on them."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A run that was stopped goes on after `step`; None where nothing had been saved, and it begins anew.
+
+    `damaged`: a file of each newer state that cannot be used.
+    """
+
+    step: int | None
+    steps: int
+    damaged: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +106,36 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True)
+class FellBack:
+    """The loss ran away after `left` updates: training goes on from the state after `step`, at half the rate.
+
+    `rows`: those of the batch whose loss was no number; none where it was only too high for too long.
+    """
+
+    step: int
+    left: int
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHalved:
+    """Memory did not suffice: from now on at most `rows` at once, as many in an update as before."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingEnded:
-    """The adapter is saved; the exam comes next, if training was not interrupted."""
+    """The adapter is saved; the exam comes next, unless training can go on later.
+
+    `rows`: those of the batch that it ended with, where that batch was the reason.
+    """
 
     stopped_because: Stopped
     steps: int
     tokens: int
     seconds: float
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +161,13 @@ Event = (
     | TableChecked
     | Planned
     | ModelLoaded
+    | Resumed
     | Sampled
     | Stepped
     | Forecast
     | Validated
+    | FellBack
+    | BatchHalved
     | TrainingEnded
     | ExamAdvanced
     | Finished

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from znatok.data.batch import Batch, arrange, make_batch
 from znatok.data.render import Renderer
@@ -26,26 +27,45 @@ class Exposures:
         self._batch_size = batch_size
         self._rewording = rewording
         self._rng = random.Random(seed)
+        self._pass_began = self._rng.getstate()
+        self._given = 0  # batches of the pass under way
 
     def __iter__(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
         """Batches, each with the places of its rows in the table."""
         while True:
             yield from self._one_pass()
 
-    def again(self, places: Sequence[int]) -> list[tuple[Batch, tuple[int, ...]]]:
-        """These rows once more, as they stand; others fill up the batches, so that those are not forgotten."""
+    def again(self, places: Sequence[int]) -> list[list[int]]:
+        """Batches in which these rows come once more; others fill them up, so that those are not forgotten."""
         others = [place for place in range(len(self._rows)) if place not in places]
         lacking = min(-len(places) % self._batch_size, len(others))
         shown = [*places, *self._rng.sample(others, lacking)]
-        batches = [shown[start : start + self._batch_size] for start in range(0, len(shown), self._batch_size)]
-        rows = [[self._rows[place] for place in batch] for batch in batches]
-        rendered = [[self._renderer.conversation(row.question, row.answer) for row in batch] for batch in rows]
-        return [(make_batch(one), tuple(batch)) for one, batch in zip(rendered, batches, strict=True)]
+        self._pass_began, self._given = self._rng.getstate(), 0
+        return [shown[start : start + self._batch_size] for start in range(0, len(shown), self._batch_size)]
+
+    def as_they_stand(self, places: Sequence[int]) -> Batch:
+        """The rows at these places, each in the words of the table."""
+        rows = [self._rows[place] for place in places]
+        return make_batch([self._renderer.conversation(row.question, row.answer) for row in rows])
+
+    def position(self) -> dict[str, Any]:
+        """Where the stream stands, as JSON: the generator before the pass under way, that pass's batches given out, and
+        the generator as it is now."""
+        return {"pass_began": self._pass_began, "given": self._given, "now": self._rng.getstate()}
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Goes to where `position` was taken; iterate anew from there."""
+        self._pass_began, self._given = _generator(position["pass_began"]), position["given"]
+        self._rng.setstate(_generator(position["now"]))
 
     def _one_pass(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
+        """A pass, or the rest of the one that was under way."""
+        self._rng.setstate(self._pass_began)
         rendered = [self._renderer.conversation(self._wording(row), row.answer) for row in self._rows]
-        for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng):
+        for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng)[self._given :]:
+            self._given += 1
             yield make_batch([rendered[place] for place in places]), tuple(places)
+        self._pass_began, self._given = self._rng.getstate(), 0
 
     def _wording(self, row: Row) -> str:
         """The question, a trained paraphrase, or a rewording of either. Without paraphrases nothing more is drawn."""
@@ -55,3 +75,9 @@ class Exposures:
             return row.question
         said = self._rng.choice((row.question, *row.paraphrases)) if row.paraphrases else row.question
         return self._reworder.reword(said, self._rng)
+
+
+def _generator(state: Sequence[Any]) -> tuple[Any, ...]:
+    """A state of `random.Random` that went through JSON, which has no tuples."""
+    version, numbers, gauss = state
+    return version, tuple(numbers), gauss

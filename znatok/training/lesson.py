@@ -87,16 +87,20 @@ class Lesson:
 
     @property
     def validation(self) -> QuestionSet:
-        """What the graph's second line is scored on: a few rows in held-out wordings, or `classic`'s untaught facts.
+        return validation_set(self.rows, self.heldout, self.exposures)
 
-        Never the examined paraphrases: what is looked at while training must not choose its own exam.
-        """
-        if self.heldout:
-            return heldout_set(self.heldout)
-        # A forward pass alone takes a third of an update's time.
-        affordable = int(3 * VALIDATION_SHARE * self.exposures * len(self.rows) / POINTS)
-        some = spread(self.rows, min(len(self.rows), max(4, min(16, affordable))))
-        return reworded_set([replace(row, examined=()) for row in some])
+
+def validation_set(rows: tuple[Row, ...], heldout: tuple[Row, ...], exposures: float) -> QuestionSet:
+    """What the graph's second line is scored on: a few rows in held-out wordings, or `classic`'s untaught facts.
+
+    Never the examined paraphrases: what is looked at while training must not choose its own exam.
+    """
+    if heldout:
+        return heldout_set(heldout)
+    # A forward pass alone takes a third of an update's time.
+    affordable = int(3 * VALIDATION_SHARE * exposures * len(rows) / POINTS)
+    some = spread(rows, min(len(rows), max(4, min(16, affordable))))
+    return reworded_set([replace(row, examined=()) for row in some])
 
 
 def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:

@@ -1,15 +1,20 @@
 """One update of the adapter's weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from znatok.data.batch import Batch
 from znatok.model.network import Network
 from znatok.model.optimizer import Optim, make_optimizer
+
+OPTIMIZER, CPU_GENERATOR, GPU_GENERATOR = "optimizer/", "generator/cpu", "generator/cuda"
+"""Names of saved tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,11 @@ class Updater:
         Where the loss or the gradient is not finite, nothing is changed.
         """
         trained = sum(len(batch.target_N) for batch in batches)
-        loss, exact = 0.0, []
-        device = self._network.device
-        for batch in batches:
-            score = self._network.backward(batch, self._scaler.scale(torch.tensor(1 / trained, device=device)))
-            loss += float(score.loss.detach()) / trained
-            exact += rows_right(batch, score.correct_N)
+        try:
+            loss, exact = self._accumulate(batches, trained)
+        except BaseException:  # memory that did not suffice, or a signal: what is half summed up must not stay
+            self._clear()
+            raise
         self._scaler.unscale_(self._optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
         is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
@@ -53,10 +57,84 @@ class Updater:
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate
             self._scaler.step(self._optimizer)
-            self._scaler.update()
-        # On a GPU recorded passes write to these very gradients.
-        self._optimizer.zero_grad(set_to_none=device.type == "cpu")
+        self._scaler.update()
+        self._clear()
         return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
+
+    def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[float, list[bool]]:
+        factor = self._scaler.scale(torch.tensor(1 / trained, device=self._network.device))
+        loss = 0.0
+        exact: list[bool] = []
+        for batch in batches:
+            score = self._network.backward(batch, factor)
+            loss += float(score.loss.detach()) / trained
+            exact += rows_right(batch, score.correct_N)
+        return loss, exact
+
+    def _clear(self) -> None:
+        # On a GPU recorded passes write to these very gradients.
+        self._optimizer.zero_grad(set_to_none=self._network.device.type == "cpu")
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What the next updates depend on beside the weights: tensors, to be written at once, and the rest as JSON.
+
+        These are the state of the optimizer, of float16's scaling, and of the generators that dropout draws from.
+        """
+        values = dict(_flat(self._optimizer.state_dict()["state"]))
+        tensors: dict[str, Tensor] = {}
+        places: set[int] = set()
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                saved = value.detach().cpu().contiguous()
+                # safetensors takes no memory twice, and the states of 8-bit optimizers share a table.
+                tensors[f"{OPTIMIZER}{name}"] = saved.clone() if saved.data_ptr() in places else saved
+                places.add(saved.data_ptr())
+        tensors[CPU_GENERATOR] = torch.get_rng_state()
+        if self._network.device.type == "cuda":
+            tensors[GPU_GENERATOR] = torch.cuda.get_rng_state()
+        rest = {name: value for name, value in values.items() if not isinstance(value, Tensor)}
+        return tensors, {"optimizer": rest, "scaler": self._scaler.state_dict()}
+
+    def restore(self, tensors: dict[str, Tensor], rest: dict[str, Any]) -> None:
+        """Goes back to what `state` gave."""
+        # Copies: tensors read from a file lie in it, at places that are not aligned.
+        saved = {
+            name.removeprefix(OPTIMIZER): value.clone() for name, value in tensors.items() if name.startswith(OPTIMIZER)
+        }
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": _tree(saved | rest["optimizer"]), "param_groups": groups})
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(rest["scaler"])
+        torch.set_rng_state(tensors[CPU_GENERATOR])
+        if self._network.device.type == "cuda" and GPU_GENERATOR in tensors:
+            torch.cuda.set_rng_state(tensors[GPU_GENERATOR])
+
+
+def _flat(tree: dict[Any, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of an optimizer's state by path, such as `3/exp_avg`; bitsandbytes has a level more."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}/")
+        else:
+            yield f"{above}{name}", value
+
+
+def _tree(leaves: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """What `_flat` made flat."""
+    tree: dict[int, dict[str, Any]] = {}
+    for path, value in leaves.items():
+        weight, *names, last = path.split("/")
+        place = tree.setdefault(int(weight), {})
+        for name in names:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return tree
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory did not suffice; for the CPU torch has only words for that, on Windows others."""
+    says_so = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or says_so
 
 
 def rows_right(batch: Batch, correct_N: torch.Tensor) -> list[bool]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,13 +12,17 @@ from rich.text import Text
 
 from znatok.messages import text
 from znatok.records import Problem, Table
+from znatok.run_folder import RunFolder, resume_command
 from znatok.training.events import (
+    BatchHalved,
     Event,
     ExamAdvanced,
+    FellBack,
     Finished,
     Forecast,
     ModelLoaded,
     Planned,
+    Resumed,
     Sampled,
     Stepped,
     Stopped,
@@ -71,11 +76,19 @@ class TrainingScreen:
                     steps=event.steps,
                     left=duration(event.seconds_left),
                 )
+            case Resumed():
+                self._resume(event)
             case Validated():
                 pass
+            case FellBack():
+                kind = "number" if event.rows else "loss"
+                rows = ", ".join(map(str, event.rows))
+                self._say(f"screen.fell_back.{kind}", step=event.step, left=event.left, rows=rows)
+            case BatchHalved(rows):
+                self._say("screen.batch_halved", rows=rows)
             case TrainingEnded():
                 self.close()
-                self._say(f"screen.ended.{event.stopped_because}", steps=event.steps, time=duration(event.seconds))
+                self._end(event)
                 if event.stopped_because is Stopped.INTERRUPTED:
                     self._say("screen.saved", run=self._run)
             case ExamAdvanced(done, total):
@@ -114,6 +127,18 @@ class TrainingScreen:
             grid.add_row(Text("  " + choice.name), Text(printable(choice.value)), Text(choice.reason, style="dim"))
         self._console.print(grid)
         self._say("screen.run", run=self._run)
+
+    def _resume(self, event: Resumed) -> None:
+        for file in event.damaged:
+            self._say("screen.damaged", file=file)
+        if event.step is None:
+            self._say("screen.starts_over")
+        else:
+            self._say("screen.resumed", step=event.step, steps=event.steps)
+
+    def _end(self, event: TrainingEnded) -> None:
+        rows = ", ".join(map(str, event.rows))
+        self._say(f"screen.ended.{event.stopped_because}", steps=event.steps, time=duration(event.seconds), rows=rows)
 
     def _sample(self, event: Sampled) -> None:
         answer = printable(event.answer).replace("\n", " ") + (" …" if event.is_cut else "")
@@ -162,6 +187,7 @@ class TrainingScreen:
     def _finish(self, event: Finished) -> None:
         exam = event.summary["exam"]
         if exam is None:
+            self._say("screen.go_on", command=resume_command(RunFolder(Path(self._run))))
             return
         show_exam(self._console, exam, event.answers, event.forgetting)
         self._say("screen.done", time=duration(event.summary["total_seconds"]), run=self._run)
