@@ -1,5 +1,10 @@
 """What holds for every test."""
 
+import os
+
+# The models of the tests are so small that a second thread only waits; read by torch when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from znatok import messages

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TABLE = "вопрос;ответ\nСколько Ω у резистора?;От 1 Ω → до 10 МОм — по маркировке.\nА у провода?;Почти 0 Ω.\n"
 SIGNS = ("Ω", "→", "—")
-BARE = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ}
+BARE = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ} | {"ZNATOK_LANG": "ru"}
 
 
 def run(arguments, folder, stdout=subprocess.PIPE, **environment):
@@ -20,7 +20,7 @@ def run(arguments, folder, stdout=subprocess.PIPE, **environment):
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env={**BARE, "PYTHONPATH": str(ROOT), "ZNATOK_LANG": "ru", "ZNATOK_CACHE": str(folder / "cache"), **environment},
+        env={**BARE, **environment, "ZNATOK_CACHE": str(folder / "no models"), "PYTHONPATH": str(ROOT)},
         timeout=60,
         check=False,
     )

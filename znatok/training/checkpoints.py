@@ -91,7 +91,12 @@ class Checkpoints:
         self._exposures = exposures
         self._started = started
         self._kept = list(kept)
-        self.saved_at = time.monotonic()
+        self._saved_at = time.monotonic()
+
+    @property
+    def seconds_since(self) -> float:
+        """Since the last state was saved here, or since training began or went on."""
+        return time.monotonic() - self._saved_at
 
     def save(self, state: State, loss: float | None = None) -> None:
         """Saves `state`, with its validation loss where that is known. Raises OSError where it cannot be written."""
@@ -110,7 +115,7 @@ class Checkpoints:
             manifest = {"files": files, "sha256": _sum_of(files)}
             write_flushed(beside / MANIFEST, json.dumps(manifest).encode())
         self._kept.append(Checkpoint(path, State.of(state.describe()), loss))
-        self.saved_at = time.monotonic()
+        self._saved_at = time.monotonic()
         self._tidy()
 
     def restore(self, checkpoint: Checkpoint) -> State:

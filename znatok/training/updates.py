@@ -36,6 +36,9 @@ SLOWED_RATE = 0.5
 SAVE_SECONDS = 120.0
 """Between two saved states, where nothing else is a reason to save one: what a loss of power may cost."""
 
+POINT_SECONDS = 20.0
+"""Between two saved states where the validation loss is measured, unless the best of them is wanted in the end."""
+
 CAN_GO_ON = (Stopped.INTERRUPTED, Stopped.OUT_OF_MEMORY)
 """Ends after which `--resume` trains on."""
 
@@ -108,7 +111,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                     control = validated(network, renderer, plan, state.step)
                     yield logged(run, control)
                     state.shown = state.step
-                    if not state.above:
+                    is_due = settings.load_best_model_at_end or checkpoints.seconds_since > POINT_SECONDS
+                    if is_due and not state.above:
                         checkpoints.save(state, control.loss)
                 continue
             if state.step == state.steps and not _one_more_round(course, exposures, state):
@@ -152,7 +156,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                 if plan.budget_seconds and state.step < state.steps:  # at the end there is nothing left to fit
                     state.steps = state.planned = _refitted(plan, state, speed, started)
                 yield logged(run, Forecast(state.steps, speed, _seconds_left(plan, state, speed)))
-            if time.monotonic() - checkpoints.saved_at > SAVE_SECONDS and not state.above:
+            if checkpoints.seconds_since > SAVE_SECONDS and not state.above:
                 checkpoints.save(state)
         if stopped is Stopped.DIVERGED:
             checkpoints.go_back()
