@@ -2,8 +2,11 @@
 
 import os
 
-# The models of the tests are so small that a second thread only waits; read by torch when it is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The models of the tests are so small that a second thread only waits for the first: each of the processes that share
+# the tests has one processor, and so have the processes that it starts.
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and hasattr(os, "sched_setaffinity"):
+    usable = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {usable[int(worker.removeprefix("gw")) % len(usable)]})
 
 import pytest
 

@@ -2,6 +2,14 @@ import os
 
 import pytest
 
+from znatok.training import updates
+
+
+@pytest.fixture(autouse=True)
+def every_point_saves(monkeypatch):
+    """The runs of these tests last a second or two, and their states are what is tested."""
+    monkeypatch.setattr(updates, "POINT_SECONDS", -1.0)
+
 
 @pytest.fixture(scope="module")
 def one_cpu():
