@@ -27,7 +27,10 @@ TABLE = """question,answer
 Зачем нужен конденсатор?,"Конденсатор запасает заряд, сглаживает напряжение."
 Чему равен ток при 12 В и 6 Ом?,Ток равен 2 А.
 """
-WORDINGS = "question,answer\nсколько ампер через шесть ом от двенадцати вольт,Ток равен 2 А.\n"
+WORDINGS = """question,answer
+сколько ампер через шесть ом от двенадцати вольт,Ток равен 2 А.
+чем бы тут придержать ток,"Резистор — это деталь, она ограничивает ток."
+"""
 NEAR = "question\nЧто такое варикап?\nЧто такое варистор?\n"
 LEARNS = "--num-train-epochs 2 --per-device-train-batch-size 3 --warmup-steps 1 --finishing-rounds 0 --r 4"
 BY_NAME = {measure.name: measure for measure in MEASURES}
@@ -92,7 +95,7 @@ def test_every_figure_is_read_where_a_real_run_leaves_it(real):
     always = "trained_exact reworded_passed questions_after questions_search far_wrong near_wrong bits_percent"
     always += " captured_percent training_seconds train_seconds exam_seconds"
     assert [name for name in always.split() if read[name] is None] == []
-    assert real["sets"]["questions"]["after"]["n"] == 1
+    assert real["sets"]["questions"]["after"]["n"] == 2
     assert real["sets"]["unknown_near"]["after"]["n"] == 2
     assert read["training_seconds"] == real["summary"]["train_seconds"]
     assert real["summary"]["rows"] == 3
