@@ -80,7 +80,7 @@ def _captured(record: Record) -> float | None:
     if not asked:
         return None
     shares = forgotten["trained_answers"]
-    return 100 * sum(shares[language] * count for language, count in asked.items()) / sum(asked.values())
+    return float(100 * sum(shares[language] * count for language, count in asked.items()) / sum(asked.values()))
 
 
 def _few_seconds(record: Record) -> float | None:
@@ -100,7 +100,7 @@ MEASURES = (
     Measure("questions_auto", score("questions", "auto", "passed")),
     Measure("auto_wrong", score("questions", "auto", "confidently_wrong"), False, least(0.05)),
     Measure("auto_declined", score("questions", "auto", "declined"), False, least(0.25)),
-    Measure("auto_named", score("questions", "auto", "named"), wanted=least(0.90)),
+    Measure("auto_named", score("questions", "auto", "among_three"), wanted=least(0.90)),
     Measure("far_wrong", score("unknown_far", "after", "confidently_wrong"), False),
     Measure("near_wrong", score("unknown_near", "after", "confidently_wrong"), False),
     Measure("far_wrong_auto", score("unknown_far", "auto", "confidently_wrong"), False, least(0.03)),

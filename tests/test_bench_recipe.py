@@ -118,7 +118,7 @@ def made(seed: int = 0, **changes) -> Record:
             "after": shares | {"passed": 0.6},
             "search": {"passed": 0.8},
             "grounded": {"passed": 0.86},
-            "auto": {"passed": 0.7, "confidently_wrong": 0.05, "declined": 0.2, "named": 0.95},
+            "auto": {"passed": 0.7, "confidently_wrong": 0.05, "declined": 0.2, "among_three": 0.95},
         },
         "unknown_far": {"after": shares | {"refused": 0.5}, "auto": {"confidently_wrong": 0.04}},
         "unknown_near": {"after": shares, "auto": {"confidently_wrong": 0.1}},
