@@ -211,6 +211,10 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
         yield Choice(text("plan.quantization"), plan.quantization, text("plan.why.asked"))
     if plan.optim != settings.optim:
         yield _choice("optim", plan.optim, "no_pages")
+    if settings.deterministic:
+        yield _choice(
+            "deterministic", text("plan.yes"), "deterministic_cpu" if plan.device == "cpu" else "deterministic"
+        )
     rows = str(len(plan.rows)) if len(plan.rows) == len(table.rows) else f"{len(plan.rows)} / {len(table.rows)}"
     yield Choice(text("plan.rows"), rows, lesson.reason or "")
     if plan.heldout:
