@@ -25,7 +25,7 @@ SHAPE = {
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": False,
 }
-TINY = SHAPE | {"hidden_size": 128, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": 8}
+TINY = SHAPE | {"vocab_size": 1500, "hidden_size": 128, "intermediate_size": 192, "num_hidden_layers": 2}
 CONTROL = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 TOKENS = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
 CHATML = """\
@@ -130,6 +130,6 @@ def _tokenizer(path: Path) -> str:
 def uniform_rows(count: int) -> list[Rendered]:
     """Rows of one length, each of other tokens."""
     return [
-        Rendered(tuple((row * 7919 + place * 104_729) % 31_000 for place in range(COLUMNS)), PROMPT)
+        Rendered(tuple((row * 7919 + place * 104_729) % VOCABULARY for place in range(COLUMNS)), PROMPT)
         for row in range(count)
     ]

@@ -79,7 +79,7 @@ def test_float16_learns_with_a_scaled_loss(graphed):
     exact = Updater(on_gpu(False), optim="adamw_torch", beta2=0.99, weight_decay=0.0, max_grad_norm=1.0)
     parts = [batch(30, 22), batch(26, 35)]
     losses = [updater.update(parts, 5e-3).loss for _ in range(20)]
-    assert losses == pytest.approx([exact.update(parts, 5e-3).loss for _ in range(20)], rel=0.1)
+    assert losses == pytest.approx([exact.update(parts, 5e-3).loss for _ in range(20)], rel=0.2)
     assert losses[-1] < losses[0]
 
 
@@ -138,9 +138,8 @@ def test_deterministic_runs_end_with_the_same_bytes_and_so_does_a_stopped_one(tm
             f"{f'begun(table, model, run, {after}' if after else 'learned(table, model, run'}, deterministic=True)\n"
         )
         run_alone(code)
-    run_alone(
-        f"from pathlib import Path; from tests.training.runs import gone_on; gone_on(Path({str(tmp_path / 'stopped')!r}))"
-    )
+    stopped = str(tmp_path / "stopped")
+    run_alone(f"from pathlib import Path\nfrom tests.training.runs import gone_on\ngone_on(Path({stopped!r}))")
     assert weights(tmp_path / "one") == weights(tmp_path / "other") == weights(tmp_path / "stopped")
 
 

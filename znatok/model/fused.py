@@ -15,7 +15,7 @@ BLOCK = 1024
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _rotate(  # type: ignore[no-untyped-def]
-    x, out, cos, sin, columns, heads,
+    x, out, cos, sin, columns,
     x_row, x_column, x_head, out_row, out_column, out_head, turn_row, turn_column, sign,
     HALF: tl.constexpr, PADDED: tl.constexpr,
 ):  # fmt: skip
@@ -83,7 +83,7 @@ def _turn(x_BLAD: Tensor, out_BLAD: Tensor, cos_BLD: Tensor, sin_BLD: Tensor, si
     cos, sin = cos_BLD.contiguous(), sin_BLD.contiguous()
     turn_row = cos.stride(0) if len(cos) > 1 else 0
     _rotate[(rows * columns, heads)](
-        x_BLAD, out_BLAD, cos, sin, columns, heads,
+        x_BLAD, out_BLAD, cos, sin, columns,
         *x_BLAD.stride()[:3], *out_BLAD.stride()[:3], turn_row, cos.stride(1), sign,
         HALF=width // 2, PADDED=triton.next_power_of_2(width // 2), num_warps=1,
     )  # fmt: skip
