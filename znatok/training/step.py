@@ -1,7 +1,7 @@
 """One update of the adapter's weights."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Updater:
         self._optimizer = make_optimizer(self._weights, optim, 0.0, beta2, weight_decay)
         self._max_grad_norm = max_grad_norm
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
-        self._can_skip = optim == "adamw_torch" and not network.needs_loss_scaling
+        self._skips = optim == "adamw_torch" and not network.needs_loss_scaling
 
     def update(self, batches: Sequence[Batch], learning_rate: float) -> Step:
         """Accumulates the batches into one update. 4 × 2 rows give what 8 give: the loss is per trained token of all.
@@ -55,39 +55,26 @@ class Updater:
         norm = torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        is_finite = self._step_by_itself(losses, norm) if self._can_skip else self._step_if_finite(losses, norm)
-        self._clear()
-        # A GPU has all its work by now: only from here on is it waited for.
-        loss = sum(float(one) for one in losses) / trained
-        exact = [
-            is_right
-            for batch, correct_N in zip(batches, hits, strict=True)
-            for is_right in rows_right(batch, correct_N)
-        ]
-        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite())
+        if self._skips:  # the kernel sees for itself whether loss and gradient are finite: nobody waits for the GPU
+            is_bad = torch.isfinite(torch.stack([*losses, norm])).all().logical_not()
+            self._optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
+            self._optimizer.step()
+            self._clear()
+        loss = sum(map(float, losses)) / trained
+        is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
+        if not self._skips:
+            if is_finite:
+                self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._clear()
+        exact = [one for batch, correct_N in zip(batches, hits, strict=True) for one in rows_right(batch, correct_N)]
+        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
 
     def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[list[Tensor], list[Tensor]]:
         """The summed loss and the hits of each batch; their gradients are added to those of the weights."""
         factor = self._scaler.scale(torch.tensor(1 / trained, device=self._network.device))
         scores = [self._network.backward(batch, factor) for batch in batches]
         return [score.loss.detach() for score in scores], [score.correct_N for score in scores]
-
-    def _step_by_itself(self, losses: Sequence[Tensor], norm: Tensor) -> Callable[[], bool]:
-        """A step that changes nothing where loss or gradient is not finite, which the kernel itself sees: the host does
-        not wait. Called, the result says whether they were finite."""
-        is_bad = torch.isfinite(torch.stack([*losses, norm])).all().logical_not()
-        self._optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
-        self._optimizer.step()
-        return lambda: not bool(is_bad)
-
-    def _step_if_finite(self, losses: Sequence[Tensor], norm: Tensor) -> Callable[[], bool]:
-        """The same with an optimizer that must be held back; float16's scaling has its own look at the gradient."""
-        is_finite = all(math.isfinite(loss) for loss in losses)
-        is_finite = is_finite and (self._scaler.is_enabled() or math.isfinite(norm))
-        if is_finite:
-            self._scaler.step(self._optimizer)
-        self._scaler.update()
-        return lambda: is_finite
 
     def _clear(self) -> None:
         # On a GPU recorded passes write to these very gradients.
