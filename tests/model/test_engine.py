@@ -189,3 +189,16 @@ def test_dropout_in_training_and_other_architectures_are_left_to_transformers_an
         vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
     )
     assert not can_run(GPTNeoXForCausalLM(small))
+
+
+@pytest.mark.parametrize("longest", [LONGEST, 0])
+def test_what_is_computed_twice_instead_of_kept_has_the_same_bits(monkeypatch, longest):
+    monkeypatch.setattr(attention, "LONGEST", longest)
+    model = network()
+    loss, gradients, _ = loss_and_gradients(model, by_hand=True)
+    assert model.keep_less()
+    assert model.keeps_less
+    assert not model.keep_less()
+    again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
+    assert again == loss
+    assert all(torch.equal(one, other) for one, other in zip(gradients_again, gradients, strict=True))

@@ -38,6 +38,7 @@ class Places:
     adapted: bool
     mask_SL: Tensor | None = None
     trains: bool = False
+    recomputes: bool = False
 
 
 class Layer:
@@ -155,12 +156,13 @@ class _Step(torch.autograd.Function):
     def forward(ctx: Any, x_NH: Tensor, layer: Layer, places: Places, *_adapters: Tensor) -> Tensor:
         z_NH, kept = layer.forward(x_NH, places)
         if places.trains:
-            ctx.layer, ctx.places, ctx.kept = layer, places, kept
+            ctx.layer, ctx.places, ctx.x_NH = layer, places, x_NH
+            ctx.kept = None if places.recomputes else kept
         return z_NH
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
-        kept = ctx.kept
+        kept = ctx.kept or ctx.layer.forward(ctx.x_NH, ctx.places)[1]
         del ctx.kept
         dx_NH, adapters = ctx.layer.backward(gradients[0].contiguous(), ctx.places, kept, ctx.needs_input_grad[0])
         return dx_NH, None, None, *adapters
@@ -179,6 +181,8 @@ class Engine:
         self.embed = base.model.embed_tokens
         self.drops = any(drops(one) for layer in base.model.layers for one in layer.modules())
         """Whether the adapter drops inputs in training, which these layers do not."""
+        self.recomputes = False
+        """Whether a layer is computed again in the backward pass, instead of keeping what that needs."""
         self._norm = base.model.norm
         self._rotary = base.model.rotary_emb
         self._parameters = [layer.parameters() for layer in self.layers]
@@ -200,7 +204,7 @@ class Engine:
     def places(self, rows: int, columns: int, adapted: bool, trains: bool = False) -> Places:
         """Rows that begin at place 0, each sees what stands before it."""
         mask_SL = causal_mask(columns, self.layers[0].groups, self.head_VH)
-        return Places(rows, columns, *self.turns(columns), adapted, mask_SL, trains)
+        return Places(rows, columns, *self.turns(columns), adapted, mask_SL, trains, self.recomputes)
 
     def hidden(self, ids_BL: Tensor, position_N: Tensor, adapted: bool) -> Tensor:
         """The last hidden states at the flattened places `position_N`, normed: (N, H). `ids_BL` is padded right."""

@@ -279,6 +279,24 @@ class Network:
         sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)
         return sum_B / torch.bincount(row_N, minlength=len(ids_BL))
 
+    def keep_less(self) -> bool:
+        """From now on computes layers twice instead of keeping what their backward pass needs, with the same result.
+
+        False where that is so already, or cannot be.
+        """
+        engine = self._by_hand()
+        if engine is None or engine.drops or engine.recomputes:
+            return False
+        engine.recomputes = True
+        if self._graphs is not None:
+            self._graphs = Graphs(self._pass, self.weights())
+            torch.cuda.empty_cache()
+        return True
+
+    @property
+    def keeps_less(self) -> bool:
+        return self._engine is not None and self._engine.recomputes
+
     def _by_hand(self) -> Engine | None:
         """The layers run by hand, where they are of a kind that can be."""
         if not self._is_settled:
