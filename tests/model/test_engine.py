@@ -163,8 +163,7 @@ def test_torchs_own_attention_gives_the_same_loss_and_gradients_as_ours(monkeypa
     monkeypatch.setattr(attention, "LONGEST", 0)
     again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
     assert again == pytest.approx(loss, rel=1e-6)
-    assert again != loss
-    assert worst(gradients_again, gradients) < 1e-5
+    assert 0 < worst(gradients_again, gradients) < 1e-5
 
 
 def test_many_places_and_few_are_multiplied_otherwise_and_give_the_same(monkeypatch):

@@ -226,7 +226,7 @@ class Desk:
         """The most probable next id of each row, and its log-probability."""
         parts = [
             torch.nn.functional.linear(part_BH, self.engine.head_VH).float()
-            for part_BH in self.engine.last_norm(x_BH).split(CHUNK)
+            for part_BH in torch.split(self.engine.last_norm(x_BH), CHUNK)
         ]
         best = [logits_BV.max(-1) for logits_BV in parts]
         logps = [one.values - logits_BV.logsumexp(-1) for one, logits_BV in zip(best, parts, strict=True)]

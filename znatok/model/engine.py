@@ -208,7 +208,8 @@ class Engine:
 
     def hidden(self, ids_BL: Tensor, position_N: Tensor, adapted: bool) -> Tensor:
         """The last hidden states at the flattened places `position_N`, normed: (N, H). `ids_BL` is padded right."""
-        places = self.places(*ids_BL.shape, adapted, trains=adapted and torch.is_grad_enabled())
+        rows, columns = ids_BL.shape
+        places = self.places(rows, columns, adapted, trains=adapted and torch.is_grad_enabled())
         if adapted:
             self.round_adapters()
         x_NH = self.embed(ids_BL).flatten(0, 1)

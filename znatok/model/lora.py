@@ -64,8 +64,8 @@ def is_lora(layer: Any) -> bool:
 
 def drops(layer: Any) -> bool:
     """Whether the LoRA on a layer leaves out some of its inputs while it trains."""
-    dropout = getattr(layer, "lora_dropout", None)
-    return bool(dropout) and not isinstance(dropout["default"], nn.Identity)
+    dropout = getattr(layer, "lora_dropout", None) or {}
+    return "default" in dropout and not isinstance(dropout["default"], nn.Identity)
 
 
 def _forward(layer: Any, x: Tensor) -> Tensor:
