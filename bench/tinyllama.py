@@ -73,7 +73,7 @@ def _model(asked: dict[str, Any], device: str) -> Any:
     finally:
         torch.set_default_dtype(before)
     # What rotates is float32 in every model that is loaded.
-    model.model.rotary_emb = type(model.model.rotary_emb)(model.config, device=device)
+    model.model.rotary_emb = type(model.model.rotary_emb)(model.config).to(device)
     return model.requires_grad_(False).eval()
 
 

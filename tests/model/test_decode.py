@@ -90,7 +90,7 @@ def test_the_same_memory_serves_again_for_fewer_and_shorter_rows():
 def test_prompts_are_read_in_parts_where_they_are_many(monkeypatch):
     model, asked = talker(), prompts(*LENGTHS)
     whole = model.generate(asked, LIMITS, STOP)
-    monkeypatch.setattr(decode_module, "PREFILLED", 64)
+    monkeypatch.setitem(decode_module.PREFILLED, "cpu", 30)
     assert model.generate(asked, LIMITS, STOP) == whole
 
 

@@ -22,8 +22,8 @@ from znatok.model.loss import CHUNK
 TOGETHER = 8
 """Tokens written between two looks on a GPU. A row that ended meanwhile has written a few for nothing."""
 
-PREFILLED = 8192
-"""Prompt tokens, padding included, that are read in one pass."""
+PREFILLED = {"cpu": 1024, "cuda": 8192}
+"""Prompt tokens, padding included, that are read in one pass: on a CPU less padding is worth more than fewer passes."""
 
 SMALLEST_SPAN = 128
 """Cache places that a recorded step looks at are this many, doubled as often as it takes."""
@@ -38,9 +38,10 @@ def decode(
     A row ends with `stop_id`, which is given out too, or at its limit. Rows that ended leave the batch.
     """
     counts = [0] * len(prompts)
-    places = list(range(len(prompts)))  # which row stands at each place of the cache
+    # Which row stands at each place of the cache; rows of like length are read together.
+    places = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     going_on = set(places)
-    ids_CB, logps_CB = desk.begin(prompts, adapted)
+    ids_CB, logps_CB = desk.begin([prompts[row] for row in places], adapted)
     while True:
         for ids_B, logps_B in zip(ids_CB, logps_CB, strict=True):
             now = [place for place, row in enumerate(places) if row in going_on]
@@ -93,14 +94,15 @@ class Desk:
         return rows <= self.rows and places + self.together - 1 <= self.places
 
     def begin(self, prompts: Sequence[Sequence[int]], adapted: bool) -> tuple[list[list[int]], list[list[float]]]:
-        """Reads the prompts; the first token of each, and its log-probability."""
+        """Reads the prompts, the shortest first; the first token of each, and its log-probability."""
         if adapted:
             self.engine.round_adapters()
-        width = max(map(len, prompts))
-        together = max(1, PREFILLED // width)
-        for start in range(0, len(prompts), together):
-            self._read(prompts[start : start + together], start, adapted)
-        self._now, self._reached = self._step_rows(len(prompts)), width
+        most, start = PREFILLED[self.engine.device.type], 0
+        for end in range(1, len(prompts) + 1):
+            if end == len(prompts) or (end + 1 - start) * len(prompts[end]) > most:
+                self._read(prompts[start:end], start, adapted)
+                start = end
+        self._now, self._reached = self._step_rows(len(prompts)), len(prompts[-1])
         return self._ids_CB[:1, : len(prompts)].tolist(), self._logps_CB[:1, : len(prompts)].tolist()
 
     def keep(self, places: list[int], going_on: set[int]) -> list[int]:
