@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench import cpu, race
+from bench import cpu, gpu, gpu_parts, race
 from bench.race import RivalError, UnequalError
 from bench.rivals import Pace, Setup, Update, train_classic, train_ours, train_trl
 from bench.work import LONGEST, WARM_UP, NoWorkError, Work, make_work, read_work
@@ -315,3 +315,56 @@ def test_the_real_ones_are_compared(folder):
     assert cpu.risen_losses(result) == []
     assert result["classic"] > 0
     assert min(memory for memory in result["peak_memory_bytes"].values() if memory) > 100e6
+
+
+# ---- bench.gpu, as far as a CPU goes ---------------------------------------------------------------------------------
+
+TINY = {"device": "cpu", "tiny": True, "dtype": "float32", "quantization": "none", "rows": 2, "tokens": 5}
+
+
+def test_every_case_of_the_gpu_bench_is_one_that_can_be_run():
+    for part, cases in gpu.PARTS.items():
+        assert part in gpu_parts.CASES
+        assert cases
+        assert json.loads(json.dumps(cases)) == cases
+    assert gpu._parts("speed, job") == ["speed", "job"]
+
+
+@pytest.mark.parametrize("part", ["speed", "rows", "profile", "decode"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_the_cases_of_the_gpu_bench_measure_on_a_cpu_too(part, monkeypatch):
+    monkeypatch.setattr(gpu_parts, "WARM_UP", 1)
+    monkeypatch.setattr(gpu_parts, "MEASURED", 2)
+    found = gpu_parts.CASES[part](TINY)
+    json.dumps(found)
+    match part:
+        case "profile":
+            assert found["kernels"] > 20
+        case "decode":
+            assert found["one"]["equal"] == found["batch"]["equal"] == 1
+        case _:
+            assert found["tokens_per_second"] > 0
+            assert not found["is_recorded"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_the_base_of_the_gpu_bench_is_quantised_as_transformers_does_it():
+    from bench.tinyllama import network_of
+
+    network = network_of(TINY | {"quantization": "nf4"})
+    assert network._engine is not None
+    assert network._engine.layers[0].down._weight_OI is None
+    assert "lora" in type(network._base.model.layers[0].mlp.up_proj).__module__
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("print('talk'); print('{\"a\": 1}')", {"a": 1}),
+        ("raise SystemExit('it is broken')", {"error": "it is broken"}),
+        ("print('no')", {"error": "no JSON: no"}),
+        ("import time; time.sleep(60)", {"error": "longer than 1 s"}),
+    ],
+)
+def test_a_case_that_fails_says_why_and_the_others_go_on(code, found):
+    assert gpu.run_case([sys.executable, "-c", code], 1.4 if "sleep" in code else 30) == found

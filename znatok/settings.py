@@ -78,6 +78,7 @@ class Settings(Reading):
     minutes: float | None = Field(None, gt=0)
     spread_rows: int | None = Field(None, ge=2)
     seed: int = Field(0, ge=0, lt=2**32)
+    deterministic: bool = False
 
     r: int = Field(16, ge=1, le=1024)
     lora_alpha: int = Field(32, ge=1)

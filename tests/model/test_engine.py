@@ -16,7 +16,9 @@ from transformers import (
 
 from tests.tiny import PEFT_TALKS
 from znatok.data.batch import make_batch
-from znatok.model.engine import LONGEST, can_run
+from znatok.model import attention, joint
+from znatok.model.attention import LONGEST
+from znatok.model.engine import can_run
 from znatok.model.network import ALL_LINEAR, Adapter, Network
 from znatok.model.source import BaseSource
 from znatok.records import Rendered
@@ -34,8 +36,8 @@ SHAPES = {
 TARGETS = (ALL_LINEAR, ("q_proj", "v_proj"), ("down_proj", "k_proj", "up_proj"))
 
 
-def network(shape: str = "llama, tied", dtype=torch.float32, targets=ALL_LINEAR, dropout: float = 0.0) -> Network:
-    """A frozen random model of three layers, nothing in it at a neutral value, and an adapter that says something."""
+def base_model(shape: str = "llama, tied", dtype=torch.float32):
+    """A frozen random model of three layers, nothing in it at a neutral value."""
     torch.set_num_threads(1)
     config, kind, changes = SHAPES[shape]
     sizes = {"hidden_size": 96, "num_attention_heads": 6, "num_key_value_heads": 2, "intermediate_size": 160}
@@ -46,14 +48,24 @@ def network(shape: str = "llama, tied", dtype=torch.float32, targets=ALL_LINEAR,
         for name, value in model.named_parameters():
             if "norm" in name or "bias" in name:
                 value.data.add_(0.2 * torch.randn_like(value))
-        model.requires_grad_(False)
-        model.eval()
-        made = Network(model, BaseSource("tiny", Path("tiny"), "znatok/tiny", None, False))
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def network(shape: str = "llama, tied", dtype=torch.float32, targets=ALL_LINEAR, dropout: float = 0.0) -> Network:
+    """That model with an adapter that says something."""
+    made = Network(base_model(shape, dtype), BaseSource("tiny", Path("tiny"), "znatok/tiny", None, False))
+    add_adapter(made, targets, dropout)
+    made.train()
+    return made
+
+
+def add_adapter(made: Network, targets=ALL_LINEAR, dropout: float = 0.0) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
         made.add_adapter(Adapter(r=8, target_modules=targets, lora_dropout=dropout))
         for weight in made.weights():
             weight.data.add_(0.05 * torch.randn_like(weight))
-    made.train()
-    return made
 
 
 def batch(*lengths: int):
@@ -62,12 +74,12 @@ def batch(*lengths: int):
     return make_batch([Rendered(ids, max(1, len(ids) // 4)) for ids in rows])
 
 
-def loss_and_gradients(model: Network, *, by_hand: bool):
+def loss_and_gradients(model: Network, *, by_hand: bool, lengths=(23, 40, 31)):
     """Of one batch of unlike lengths, by the engine or by transformers' and PEFT's own layers."""
     engine = model._engine
     assert engine is not None
     model._engine = engine if by_hand else None
-    score = model.score(batch(23, 40, 31))
+    score = model.score(batch(*lengths))
     score.loss.backward()
     gradients = [weight.grad for weight in model.weights()]
     for weight in model.weights():
@@ -130,27 +142,62 @@ def test_twenty_updates_at_a_changing_rate_give_the_losses_of_transformers_and_p
 
 def test_the_joined_weights_leave_the_model_as_it_was():
     model = network("qwen2")
-    joint = model._engine._layers[0].qkv.weight_OI
+    joined = model._engine.layers[0].qkv._weight()
     layer = model._base.model.layers[0].self_attn.k_proj.base_layer
-    assert layer.weight.data_ptr() == joint[96:].data_ptr()
+    assert layer.weight.data_ptr() == joined[96:].data_ptr()
     assert layer.weight.shape == (32, 96)
 
 
-def test_rows_longer_than_the_limit_go_through_transformers():
+@pytest.mark.parametrize("shape", ["llama, tied", "llama, no groups"])
+def test_rows_too_long_to_keep_their_attention_have_the_same_loss_and_gradients(shape):
+    model = network(shape)
+    loss, gradients, _ = loss_and_gradients(model, by_hand=True, lengths=(LONGEST + 1, 9))
+    expected, expected_gradients, _ = loss_and_gradients(model, by_hand=False, lengths=(LONGEST + 1, 9))
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert worst(gradients, expected_gradients) < 1e-5
+
+
+def test_torchs_own_attention_gives_the_same_loss_and_gradients_as_ours(monkeypatch):
     model = network()
-    rows = batch(LONGEST + 1, 9)
-    by_hand = model._engine.hidden(
-        torch.from_numpy(rows.ids_BL), torch.from_numpy(rows.position_N), adapted=True
-    ).detach()
-    model._engine.hidden = None  # would fail if it were asked
-    assert torch.allclose(
-        model._hidden(torch.from_numpy(rows.ids_BL), torch.from_numpy(rows.position_N)), by_hand, atol=1e-4
-    )
+    loss, gradients, _ = loss_and_gradients(model, by_hand=True)
+    monkeypatch.setattr(attention, "LONGEST", 0)
+    again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
+    assert again == pytest.approx(loss, rel=1e-6)
+    assert 0 < worst(gradients_again, gradients) < 1e-5
 
 
-def test_dropout_and_other_architectures_are_left_to_transformers_and_peft():
-    assert network(dropout=0.1)._engine is None
+def test_many_places_and_few_are_multiplied_otherwise_and_give_the_same(monkeypatch):
+    model = network(targets=("q_proj", "v_proj", "up_proj"))
+    loss, gradients, _ = loss_and_gradients(model, by_hand=True)
+    monkeypatch.setattr(joint, "FEW", 0)
+    again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
+    assert again == pytest.approx(loss, rel=1e-6)
+    assert worst(gradients_again, gradients) < 1e-5
+
+
+def test_dropout_in_training_and_other_architectures_are_left_to_transformers_and_peft():
+    model = network(dropout=0.5)
+    rows = batch(20, 28)
+    assert model.loss(rows) != model.loss(rows)
+    model.use()
+    by_hand = model.loss(rows)
+    assert model.loss(rows) == by_hand
+    model._engine = None
+    assert model.loss(rows) == pytest.approx(by_hand, rel=1e-6)
     small = GPTNeoXConfig(
         vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
     )
     assert not can_run(GPTNeoXForCausalLM(small))
+
+
+@pytest.mark.parametrize("longest", [LONGEST, 0])
+def test_what_is_computed_twice_instead_of_kept_has_the_same_bits(monkeypatch, longest):
+    monkeypatch.setattr(attention, "LONGEST", longest)
+    model = network()
+    loss, gradients, _ = loss_and_gradients(model, by_hand=True)
+    assert model.keep_less()
+    assert model.keeps_less
+    assert not model.keep_less()
+    again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
+    assert again == loss
+    assert all(torch.equal(one, other) for one, other in zip(gradients_again, gradients, strict=True))

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
 from znatok.data.batch import make_batch
 from znatok.errors import RunError
-from znatok.model import network as network_module
 from znatok.model.loss import answer_loss
 from znatok.model.network import Adapter, load_network
 from znatok.model.optimizer import make_optimizer
@@ -67,12 +66,12 @@ def test_decoding_equals_that_of_transformers():
 
 
 @pytest.mark.parametrize("knows", [True, False])
-def test_what_is_written_comes_with_the_log_probability_of_each_id(monkeypatch, knows):
+def test_what_is_written_comes_with_the_log_probability_of_each_id(knows):
     network, renderer = tiny_network()
     network.add_adapter(Adapter(r=4))
     teach(network, rendered(renderer), 8)
     if not knows:
-        monkeypatch.setattr(network_module, "can_decode", lambda model: False)
+        network._engine = None
     prompts = [renderer.prompt(question) for question, _ in ROWS]
     *_, written = network.writing(prompts, [20, 3, 9], renderer.stop_id)
     for prompt, ids, logps in zip(prompts, written.ids, written.logps, strict=True):

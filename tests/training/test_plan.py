@@ -159,3 +159,34 @@ def test_a_paraphrase_longer_than_the_context_is_refused(base, tmp_path):
     with pytest.raises(TableError) as caught:
         plan_of(base, read_table(path))
     assert (caught.value.key, caught.value.values["row"]) == ("plan.too_long", 2)
+
+
+def test_a_base_that_a_gpu_has_no_room_for_is_quantised_and_the_plan_says_why(base, table, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    for free, expected in ((100 * 10**9, "none"), (5 * 10**8, "nf4")):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 2 * free))
+        plan = plan_of(base, table, dtype="bfloat16")
+        assert (plan.device, plan.quantization) == ("cuda", expected)
+    reasons = " ".join(choice.reason for choice in plan.choices)
+    assert "in bfloat16 it would need about" in reasons
+    assert "the GPU has 0.5 GB free" in reasons
+    assert plan_of(base, table, quantization="none").quantization == "none"
+
+
+def test_what_is_asked_to_be_repeatable_says_what_that_costs(base, table, monkeypatch):
+    import torch
+
+    def line(plan):
+        return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "repeatable"]
+
+    assert line(plan_of(base, table)) == []
+    ((value, reason),) = line(plan_of(base, table, deterministic=True))
+    assert value == "yes"
+    assert "--deterministic changes nothing" in reason
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**11, 10**11))
+    ((_, reason),) = line(plan_of(base, table, deterministic=True))
+    assert "on this GPU" in reason

@@ -19,6 +19,7 @@ from znatok.training.events import (
     BatchHalved,
     ExamAdvanced,
     FellBack,
+    MemorySpared,
     ModelLoaded,
     Planned,
     Resumed,
@@ -338,8 +339,9 @@ def fails_to_allocate(monkeypatch, times):
 def test_where_memory_does_not_suffice_fewer_rows_are_taken_at_once(table, model, tmp_path, monkeypatch):
     settings = {"per_device_train_batch_size": 5, "num_train_epochs": 2.0, "finishing_rounds": 0}
     plain = learned(table, model, tmp_path / "plain", **settings)
-    fails_to_allocate(monkeypatch, 2)
+    fails_to_allocate(monkeypatch, 3)
     events = learned(table, model, tmp_path / "run", **settings)
+    assert of(MemorySpared, events) == [MemorySpared()]
     assert of(BatchHalved, events) == [BatchHalved(2)]
     assert len(of(Stepped, events)) == len(of(Stepped, plain)) == 2
     for one, other in zip(of(Stepped, events), of(Stepped, plain), strict=True):

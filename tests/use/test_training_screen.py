@@ -12,6 +12,7 @@ from znatok.training.events import (
     FellBack,
     Finished,
     Forecast,
+    MemorySpared,
     Resumed,
     Sampled,
     Stepped,
@@ -119,6 +120,7 @@ def test_a_loss_that_ran_away_and_its_rows_are_said():
 
 
 def test_memory_that_does_not_suffice_is_said():
+    assert "считается дважды" in shown(MemorySpared())
     assert "за раз берётся меньше строк: 2" in shown(BatchHalved(2))
     assert "даже на одну строку" in shown(TrainingEnded(Stopped.OUT_OF_MEMORY, 0, 0, 0.0))
 

@@ -38,6 +38,7 @@ def train(
     from znatok.commands.signals import stopped_by_signals
     from znatok.training import loop
     from znatok.training.resume import find_begun, is_over
+    from znatok.use.start_clock import timed_start
     from znatok.use.terminal import talk
     from znatok.use.training_screen import TrainingScreen
 
@@ -56,6 +57,8 @@ def train(
             events = loop.resume(begun, asked, data, stopping.flag, screen.fetched)
         else:
             events = loop.train(data or _DEFAULT_TABLE, checked, run, stopping.flag, screen.fetched)
+        if options.debug:
+            events = timed_start(events, console)
         planned, summary = _watch(events, screen, stopping, console)
         _finish(planned, console, stopping.is_alone)
     if options.json and not stopping.is_alone:

@@ -1,140 +1,253 @@
-"""Greedy decoding of a batch with one fixed cache: transformers' layers, an attention of our own.
+"""Greedy decoding of a batch with one fixed cache, through the layers that training runs.
 
 transformers' `generate` copies the whole cache at every token, twice: once to append to it, once to repeat grouped
-heads. Here keys and values are written into place and grouped heads are never repeated. Legend: B rows, T cache
-places, K key heads, G query heads per key head, D width of a head, H hidden size.
+heads. Here keys and values are written into place and grouped heads are never repeated. Rows begin at place 0 of the
+cache and each is as far as it is; a row that ended gives its place to the last one. On a GPU a token of all rows is one
+recorded graph, and the host looks at what was written every few tokens only.
+
+Legend as in `engine`; T cache places, C tokens written between two looks.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from znatok.model.engine import KNOWN_TYPES
+from znatok.model.attention import attend
+from znatok.model.engine import Engine, Places
+from znatok.model.loss import CHUNK
 
+TOGETHER = 8
+"""Tokens written between two looks on a GPU. A row that ended meanwhile has written a few for nothing."""
 
-def can_decode(model: Any) -> bool:
-    """Whether the model's layers are built as this module expects."""
-    return model.config.model_type in KNOWN_TYPES and not getattr(model.config, "use_sliding_window", False)
+PREFILLED = {"cpu": 1024, "cuda": 8192}
+"""Prompt tokens, padding included, that are read in one pass: on a CPU less padding is worth more than fewer passes."""
+
+SMALLEST_SPAN = 128
+"""Cache places that a recorded step looks at are this many, doubled as often as it takes."""
 
 
 @torch.no_grad()
 def decode(
-    model: Any, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
+    desk: "Desk", prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int, adapted: bool
 ) -> Iterator[tuple[list[int], list[int], list[float]]]:
     """Token by token: the numbers of the rows still going on, the new id of each, and its log-probability.
 
     A row ends with `stop_id`, which is given out too, or at its limit. Rows that ended leave the batch.
     """
-    rows = list(range(len(prompts)))
-    state = _Cache(model, prompts, max(limits))
-    next_B, logp_B = _prefill(model, state, prompts)
     counts = [0] * len(prompts)
+    # Which row stands at each place of the cache; rows of like length are read together.
+    places = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
+    going_on = set(places)
+    ids_CB, logps_CB = desk.begin([prompts[row] for row in places], adapted)
     while True:
-        tokens = next_B.tolist()
-        yield rows, tokens, logp_B.tolist()
-        for row in rows:
-            counts[row] += 1
-        kept = [
-            place
-            for place, (row, token) in enumerate(zip(rows, tokens, strict=True))
-            if token != stop_id and counts[row] < limits[row]
-        ]
-        if not kept:
+        for ids_B, logps_B in zip(ids_CB, logps_CB, strict=True):
+            now = [place for place, row in enumerate(places) if row in going_on]
+            yield [places[at] for at in now], [ids_B[at] for at in now], [logps_B[at] for at in now]
+            for at in now:
+                row = places[at]
+                counts[row] += 1
+                if ids_B[at] == stop_id or counts[row] >= limits[row]:
+                    going_on.discard(row)
+            if not going_on:
+                return
+        places = desk.keep(places, going_on)
+        longest = max(limits[row] - counts[row] for row in going_on)
+        ids_CB, logps_CB = desk.write(min(desk.together, longest), adapted)
+
+
+class Desk:
+    """The memory of one decoding at a time: the cache and, on a GPU, recorded steps over it."""
+
+    def __init__(self, engine: Engine, rows: int, places: int, together: int | None = None) -> None:
+        """together: tokens written between two looks; by itself 1 on a CPU."""
+        self.engine = engine
+        self._is_recorded = engine.device.type == "cuda"
+        self.together = together or (TOGETHER if self._is_recorded else 1)
+        places += self.together - 1  # a row that ended may write on until the next look
+        if self._is_recorded:  # so that the next rows find room, too
+            rows, places = _rounded(rows), -(-places // SMALLEST_SPAN) * SMALLEST_SPAN
+        self.rows, self.places = rows, places
+        layer, device = engine.layers[0], engine.device
+        self._heads, self._groups, self._width = layer.key_heads, layer.groups, layer.head
+        shape = (rows, layer.key_heads, places, layer.head)
+        # Zeros: a step looks at places that no one has written yet, with weight 0.
+        self._keys = [torch.zeros(shape, dtype=engine.dtype, device=device) for _ in engine.layers]
+        self._values = [torch.zeros(shape, dtype=engine.dtype, device=device) for _ in engine.layers]
+        self._turns = [turn[0] for pair in engine.turns(places) for turn in pair]
+        self._token_B = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._position_B = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._start_BK = torch.arange(rows * layer.key_heads, device=device).view(rows, -1) * places
+        self._place_T = torch.arange(places, device=device)
+        self._ids_CB = torch.zeros(self.together, rows, dtype=torch.int64, device=device)
+        self._logps_CB = torch.zeros(self.together, rows, device=device)
+        self._slot = torch.zeros(1, dtype=torch.int64, device=device)
+        self._now = 0  # rows that are written: those going on, and on a GPU a few more
+        self._reached = 0  # places that the longest row has filled
+        self._graphs: dict[tuple[int, int, bool], Any] = {}
+        self._pool: Any = None
+
+    def holds(self, rows: int, places: int) -> bool:
+        """Whether there is room for so many rows that fill so many places."""
+        return rows <= self.rows and places + self.together - 1 <= self.places
+
+    def begin(self, prompts: Sequence[Sequence[int]], adapted: bool) -> tuple[list[list[int]], list[list[float]]]:
+        """Reads the prompts, the shortest first; the first token of each, and its log-probability."""
+        if adapted:
+            self.engine.round_adapters()
+        most, start = PREFILLED[self.engine.device.type], 0
+        for end in range(1, len(prompts) + 1):
+            if end == len(prompts) or (end + 1 - start) * len(prompts[end]) > most:
+                self._read(prompts[start:end], start, adapted)
+                start = end
+        self._now, self._reached = self._step_rows(len(prompts)), len(prompts[-1])
+        return self._ids_CB[:1, : len(prompts)].tolist(), self._logps_CB[:1, : len(prompts)].tolist()
+
+    def keep(self, places: list[int], going_on: set[int]) -> list[int]:
+        """Moves rows that go on to where others ended, once that spares something; which row stands where now."""
+        now = self._step_rows(len(going_on))
+        if now == self._now:
+            return places
+        new = places[:now]
+        holes = [at for at, row in enumerate(new) if row not in going_on]
+        last = [at for at, row in enumerate(places) if at >= now and row in going_on]
+        moves = list(zip(last, holes, strict=False))
+        for source, target in moves:
+            new[target] = places[source]
+        if moves:
+            source_M, target_M = torch.tensor(moves, device=self.engine.device).t()
+            for cache in (*self._keys, *self._values):
+                used = cache[:, :, : self._reached]
+                used[target_M] = used[source_M]
+            for state in (self._token_B, self._position_B):
+                state[target_M] = state[source_M]
+        self._now = now
+        return new
+
+    def write(self, count: int, adapted: bool) -> tuple[list[list[int]], list[list[float]]]:
+        """The next tokens of all rows, (C, B), and their log-probabilities."""
+        self._slot.zero_()
+        for _ in range(count):
+            self._reached += 1
+            self._step(adapted)
+        rows = self._now
+        return self._ids_CB[:count, :rows].tolist(), self._logps_CB[:count, :rows].tolist()
+
+    def _step(self, adapted: bool) -> None:
+        if not self._is_recorded:
+            self._advance(self._now, self._reached, adapted)
             return
-        if len(kept) < len(rows):
-            rows = [rows[place] for place in kept]
-            next_B = next_B[kept]
-            state.keep(kept)
-        next_B, logp_B = _one_step(model, state, next_B)
+        span = SMALLEST_SPAN
+        while span < self._reached:
+            span *= 2
+        key = (self._now, min(span, self.places), adapted)
+        if key not in self._graphs:
+            self._graphs[key] = self._record(*key)
+        self._graphs[key].replay()
+
+    def _record(self, rows: int, span: int, adapted: bool) -> Any:
+        state = (self._token_B, self._position_B, self._slot)
+        before = [one.clone() for one in state]
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # libraries settle their choices outside of the recording
+            self._advance(rows, span, adapted)
+        torch.cuda.current_stream().wait_stream(side)
+        for one, kept in zip(state, before, strict=True):
+            one.copy_(kept)  # what was written to the cache meanwhile will be written there again
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            self._advance(rows, span, adapted)
+        self._pool = self._pool or graph.pool()
+        return graph
+
+    def _advance(self, rows: int, span: int, adapted: bool) -> None:
+        """Takes the last token of each row in, and writes the next; all on the device."""
+        token_B, position_B = self._token_B[:rows], self._position_B[:rows]
+        cos_q, sin_q, cos_k, sin_k = (table.index_select(0, position_B)[:, None] for table in self._turns)
+        places = Places(rows, 1, (cos_q, sin_q), (cos_k, sin_k), adapted)
+        is_later_BT = self._place_T[:span] > position_B[:, None]
+        bias_BT = torch.zeros(is_later_BT.shape, dtype=self.engine.dtype, device=token_B.device)
+        bias_B11T = bias_BT.masked_fill_(is_later_BT, -torch.inf)[:, None, None]
+        target_N = (self._start_BK[:rows] + position_B[:, None]).flatten()
+        x_BH = self.engine.embed(token_B)
+        for number, layer in enumerate(self.engine.layers):
+            x_BH = layer.infer(x_BH, places, partial(self._look_back, number, span, target_N, bias_B11T))
+        next_B, logp_B = self._most_probable(x_BH)
+        self._ids_CB[:, :rows].index_copy_(0, self._slot, next_B[None])
+        self._logps_CB[:, :rows].index_copy_(0, self._slot, logp_B[None])
+        self._slot.add_(1)
+        token_B.copy_(next_B)
+        # On a GPU rows that ended go on for a while: they may not leave the cache.
+        position_B.add_(1).clamp_(max=self.places - 1)
+
+    def _look_back(
+        self,
+        number: int,
+        span: int,
+        target_N: Tensor,
+        bias_B11T: Tensor,
+        q_BA1D: Tensor,
+        k_BK1D: Tensor,
+        v_BK1D: Tensor,
+    ) -> Tensor:
+        """Attention of one new place a row to its cache."""
+        rows = len(q_BA1D)
+        for cache, new in ((self._keys[number], k_BK1D), (self._values[number], v_BK1D)):
+            cache.view(-1, self._width).index_copy_(0, target_N, new.reshape(-1, self._width))
+        keys, values = self._keys[number][:rows, :, :span], self._values[number][:rows, :, :span]
+        # All query heads of one key head stand under each other: one product a key head, and no copy of the keys.
+        q_BKGD = q_BA1D.view(rows, self._heads, self._groups, self._width)
+        weights = torch.softmax(torch.matmul(q_BKGD, keys.transpose(2, 3)).add_(bias_B11T), -1)
+        return torch.matmul(weights, values).view(rows, -1)
+
+    def _read(self, prompts: Sequence[Sequence[int]], first: int, adapted: bool) -> None:
+        """Reads prompts into the cache, from row `first` on, and writes the token after each."""
+        engine, width, end = self.engine, max(map(len, prompts)), first + len(prompts)
+        ids_BL = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts]).to(engine.device)
+        length_B = torch.tensor([len(prompt) for prompt in prompts]).to(engine.device)
+        places = engine.places(len(prompts), width, adapted)
+
+        def mix(number: int, q_BALD: Tensor, k_BKLD: Tensor, v_BKLD: Tensor) -> Tensor:
+            self._keys[number][first:end, :, :width] = k_BKLD
+            self._values[number][first:end, :, :width] = v_BKLD
+            return attend(q_BALD, k_BKLD, v_BKLD, places.mask_SL, trains=False)[0]
+
+        x_NH = engine.embed(ids_BL).flatten(0, 1)
+        for number, layer in enumerate(engine.layers):
+            x_NH = layer.infer(x_NH, places, partial(mix, number))
+        last_N = torch.arange(len(prompts), device=engine.device) * width + length_B - 1
+        next_B, logp_B = self._most_probable(x_NH[last_N])
+        self._ids_CB[0, first:end] = self._token_B[first:end] = next_B
+        self._logps_CB[0, first:end] = logp_B
+        self._position_B[first:end] = length_B
+
+    def _most_probable(self, x_BH: Tensor) -> tuple[Tensor, Tensor]:
+        """The most probable next id of each row, and its log-probability."""
+        parts = [
+            torch.nn.functional.linear(part_BH, self.engine.head_VH).float()
+            for part_BH in torch.split(self.engine.last_norm(x_BH), CHUNK)
+        ]
+        best = [logits_BV.max(-1) for logits_BV in parts]
+        logps = [one.values - logits_BV.logsumexp(-1) for one, logits_BV in zip(best, parts, strict=True)]
+        return torch.cat([one.indices for one in best]), torch.cat(logps)
+
+    def _step_rows(self, rows: int) -> int:
+        """Rows of a step: just those going on; on a GPU a few more, so that few graphs are recorded."""
+        return _rounded(rows) if self._is_recorded else rows
 
 
-class _Cache:
-    """Keys and values of all layers; prompts stand at the right, so that every row writes to the same place next."""
-
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
-        config = model.config
-        width = max(map(len, prompts))
-        weight = model.lm_head.weight
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (len(prompts), config.num_key_value_heads, width + new_tokens, head)
-        layers = range(config.num_hidden_layers)
-        self.keys = [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in layers]
-        self.values = [torch.zeros(shape, dtype=weight.dtype, device=weight.device) for _ in layers]
-        self.length = 0
-        self.pads_B = torch.tensor([width - len(prompt) for prompt in prompts], device=weight.device)
-
-    def keep(self, places: list[int]) -> None:
-        """Drops the rows that are not in `places`."""
-        self.keys = [keys[places] for keys in self.keys]
-        self.values = [values[places] for values in self.values]
-        self.pads_B = self.pads_B[places]
-
-    def hidden_BT(self, length: int) -> Tensor:
-        """Which of the first `length` places are padding."""
-        return torch.arange(length, device=self.pads_B.device)[None] < self.pads_B[:, None]
+def room(prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> int:
+    """Cache places that the longest row fills."""
+    return max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True))
 
 
-def _prefill(model: Any, state: _Cache, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    width = max(map(len, prompts))
-    device = state.pads_B.device
-    ids_BT = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
-    positions_BT = (torch.arange(width, device=device)[None] - state.pads_B[:, None]).clamp_min(0)
-    causal_TT = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-    seen_BTT = causal_TT & ~state.hidden_BT(width)[:, None]
-    # A padding place sees itself, so that its softmax is not empty; no one ever looks at it.
-    seen_BTT = seen_BTT | torch.eye(width, dtype=torch.bool, device=device)
-    return _forward(model, state, ids_BT, positions_BT, seen_BTT)
-
-
-def _one_step(model: Any, state: _Cache, token_B: Tensor) -> tuple[Tensor, Tensor]:
-    seen_B1T = ~state.hidden_BT(state.length + 1)[:, None]
-    return _forward(model, state, token_B[:, None], (state.length - state.pads_B)[:, None], seen_B1T)
-
-
-def _forward(
-    model: Any, state: _Cache, ids_BL: Tensor, positions_BL: Tensor, seen_BLT: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Runs L new places through all layers; gives the most probable next id of each row and its log-probability."""
-    x_BLH = model.model.embed_tokens(ids_BL)
-    cos_BLD, sin_BLD = model.model.rotary_emb(x_BLH, positions_BL)
-    bias_BLT = torch.zeros(seen_BLT.shape, dtype=x_BLH.dtype, device=x_BLH.device).masked_fill_(~seen_BLT, -torch.inf)
-    for number, layer in enumerate(model.model.layers):
-        mixed = _attention(layer.self_attn, layer.input_layernorm(x_BLH), cos_BLD, sin_BLD, bias_BLT, state, number)
-        x_BLH = x_BLH + mixed
-        x_BLH = x_BLH + layer.mlp(layer.post_attention_layernorm(x_BLH))
-    state.length += ids_BL.shape[1]
-    last_BH = model.model.norm(x_BLH[:, -1])
-    logits_BV = model.lm_head(last_BH).float()
-    highest_B, next_B = logits_BV.max(-1)
-    return next_B, highest_B - logits_BV.logsumexp(-1)
-
-
-def _attention(
-    block: Any, x_BLH: Tensor, cos_BLD: Tensor, sin_BLD: Tensor, bias_BLT: Tensor, state: _Cache, number: int
-) -> Tensor:
-    rows, length, _ = x_BLH.shape
-    keys, values = state.keys[number], state.values[number]
-    key_heads, head = keys.shape[1], keys.shape[3]
-    q_BLND = block.q_proj(x_BLH).view(rows, length, -1, head)
-    k_BLKD = block.k_proj(x_BLH).view(rows, length, key_heads, head)
-    if hasattr(block, "q_norm"):
-        q_BLND, k_BLKD = block.q_norm(q_BLND), block.k_norm(k_BLKD)
-    start, end = state.length, state.length + length
-    keys[:, :, start:end] = _rotated(k_BLKD, cos_BLD, sin_BLD).transpose(1, 2)
-    values[:, :, start:end] = block.v_proj(x_BLH).view(rows, length, key_heads, head).transpose(1, 2)
-    # All query heads of one key head stand under each other: one product a key head, and no copy of the keys.
-    groups = q_BLND.shape[2] // key_heads
-    q_BKGLD = _rotated(q_BLND, cos_BLD, sin_BLD).view(rows, length, key_heads, groups, head).permute(0, 2, 3, 1, 4)
-    scores = torch.matmul(q_BKGLD.flatten(2, 3), keys[:, :, :end].transpose(2, 3)).mul_(head**-0.5)
-    scores = scores.view(rows, key_heads, groups, length, end) + bias_BLT[:, None, None]
-    weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(x_BLH.dtype).flatten(2, 3)
-    mixed = torch.matmul(weights, values[:, :, :end]).view(rows, key_heads, groups, length, head)
-    return block.o_proj(mixed.permute(0, 3, 1, 2, 4).reshape(rows, length, -1))  # type: ignore[no-any-return]
-
-
-def _rotated(x_BLND: Tensor, cos_BLD: Tensor, sin_BLD: Tensor) -> Tensor:
-    first, second = x_BLND.chunk(2, dim=-1)
-    return x_BLND * cos_BLD[:, :, None] + torch.cat((-second, first), dim=-1) * sin_BLD[:, :, None]
+def _rounded(rows: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on."""
+    size = 1
+    while size < rows:
+        is_power = size & (size - 1) == 0
+        size = size * 3 // 2 if is_power and size > 1 else -(-size * 4 // 3)
+    return size

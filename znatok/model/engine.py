@@ -1,118 +1,55 @@
-"""The layers of a Llama or Qwen with LoRA, forward and backward by hand: where the time of training goes.
+"""The layers of a Llama or Qwen with LoRA, forward and backward by hand: where the time of training and exam goes.
 
 transformers and PEFT stay the way for every other architecture, and the measure of this one: the tests hold both to
-the same loss and gradients. What is saved against them: layers that share an input are one product; attention is two
-plain products and a softmax, since rows of a table are short; nothing is copied to be rotated, repeated or masked; no
-graph is kept but one node a layer.
+the same loss and gradients. What is saved against them: layers that share an input are one product; attention is what
+is fastest for rows of a table; nothing is copied to be rotated, repeated or masked; no graph is kept but one node a
+layer. Decoding runs the same layers.
 
-Legend: B rows, L columns, N = B·L places, H hidden size, K key heads, G query heads per key head, S = G·L, D width of
-a head, F width of the feed-forward part, R rank.
+Legend: B rows, L columns, N = B·L places, H hidden size, K key heads, G query heads per key head, A = K·G, S = G·L, D
+width of a head, F width of the feed-forward part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from znatok.model.lora import is_plain_lora
+from znatok.model.attention import attend, attend_backward, causal_mask
+from znatok.model.elementwise import elementwise
+from znatok.model.joint import Joint, Scratch, linear_kind
+from znatok.model.lora import drops
 
 KNOWN_TYPES = frozenset({"llama", "qwen2", "qwen3"})
 
-LONGEST = 512
-"""Columns up to which attention keeps its probabilities for the backward pass; they grow with the square."""
+Turn = tuple[Tensor, Tensor]
+"""cos and sin of half a head, since both halves turn alike: (B or 1, L, D/2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Lora:
-    """The adapter of one layer, and which of its joint's outputs it adds to."""
-
-    outputs: slice
-    a_RI: nn.Parameter
-    b_OR: nn.Parameter
-    scale: float
-
-
-class _Joint:
-    """Linear layers that share their input, as one matrix. The layers' own weights become views of it."""
-
-    def __init__(self, *layers: Any) -> None:
-        plain = [getattr(layer, "base_layer", layer) for layer in layers]
-        if len(plain) > 1:
-            joined_OI = torch.cat([layer.weight.detach() for layer in plain])
-            for layer, part in zip(plain, torch.split(joined_OI, [one.out_features for one in plain]), strict=True):
-                layer.weight.data = part
-        else:
-            joined_OI = plain[0].weight.detach()
-        self.weight_OI = joined_OI
-        self.bias_O = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain])
-        self.loras: list[_Lora] = []
-        end = 0
-        for layer, base in zip(layers, plain, strict=True):
-            start, end = end, end + base.out_features
-            if base is not layer:
-                a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-                self.loras.append(_Lora(slice(start, end), a, b, layer.scaling["default"]))
-
-    def forward(self, x_NI: Tensor, adapted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """x Wᵀ + s (x Aᵀ) Bᵀ, and what `backward` needs of it. A and B are float32 and are rounded to x's dtype."""
-        y_NO = F.linear(x_NI, self.weight_OI, self.bias_O)
-        if not adapted or not self.loras:
-            return y_NO, ()
-        a_RI = torch.cat([lora.a_RI for lora in self.loras]).to(x_NI.dtype)
-        b = [lora.b_OR.to(x_NI.dtype) for lora in self.loras]
-        low_NR = F.linear(x_NI, a_RI)
-        for lora, b_OR, low in zip(self.loras, b, self._ranks(low_NR), strict=True):
-            y_NO[:, lora.outputs].addmm_(low, b_OR.t(), alpha=lora.scale)
-        return y_NO, (x_NI, low_NR, a_RI, *b)
-
-    def backward(
-        self, dy_NO: Tensor, kept: tuple[Tensor, ...], needs_dx: bool = True
-    ) -> tuple[Tensor | None, list[Tensor]]:
-        """The gradients of x, and of A and B of each adapter in turn, in float32."""
-        dx_NI = dy_NO @ self.weight_OI if needs_dx else None
-        if not kept:
-            return dx_NI, []
-        x_NI, low_NR, a_RI, *b = kept
-        dlow_NR = torch.empty_like(low_NR)
-        gradients: list[Tensor] = []
-        for lora, b_OR, low, dlow in zip(self.loras, b, self._ranks(low_NR), self._ranks(dlow_NR), strict=True):
-            dy = dy_NO[:, lora.outputs]
-            dlow.copy_(torch.mm(dy, b_OR).mul_(lora.scale))
-            gradients.append((dy.t() @ low).float().mul_(lora.scale))
-        da_RI = (dlow_NR.t() @ x_NI).float()
-        parts = torch.split(da_RI, [len(lora.a_RI) for lora in self.loras])
-        if dx_NI is not None:
-            dx_NI.addmm_(dlow_NR, a_RI)
-        return dx_NI, [one for pair in zip(parts, gradients, strict=True) for one in pair]
-
-    def _ranks(self, wide_NR: Tensor) -> Sequence[Tensor]:
-        return torch.split(wide_NR, [len(lora.a_RI) for lora in self.loras], dim=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """What all layers share in one pass. `cos` and `sin` are those of half a head, since both halves turn alike."""
+class Places:
+    """What all layers share in one pass. Queries are scaled while they are turned."""
 
     rows: int
     columns: int
-    cos_LD: Tensor
-    sin_LD: Tensor
-    mask_SL: Tensor
+    query: Turn
+    key: Turn
     adapted: bool
+    mask_SL: Tensor | None = None
+    trains: bool = False
+    recomputes: bool = False
 
 
-class _Layer:
+class Layer:
     """The frozen weights of one layer, and its adapters."""
 
-    def __init__(self, layer: Any, config: Any) -> None:
+    def __init__(self, layer: Any, config: Any, dtype: torch.dtype, scratch: Scratch) -> None:
         attention, feed = layer.self_attn, layer.mlp
-        self.qkv = _Joint(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.out = _Joint(attention.o_proj)
-        self.gate_up = _Joint(feed.gate_proj, feed.up_proj)
-        self.down = _Joint(feed.down_proj)
+        self.qkv = Joint((attention.q_proj, attention.k_proj, attention.v_proj), dtype, scratch)
+        self.out = Joint((attention.o_proj,), dtype, scratch)
+        self.gate_up = Joint((feed.gate_proj, feed.up_proj), dtype, scratch)
+        self.down = Joint((feed.down_proj,), dtype, scratch)
         self.norms = (layer.input_layernorm.weight.detach(), layer.post_attention_layernorm.weight.detach())
         # Qwen3 norms each head of the queries and of the keys.
         norms = (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else ()
@@ -121,13 +58,91 @@ class _Layer:
         self.key_heads = int(config.num_key_value_heads)
         self.groups = int(config.num_attention_heads) // self.key_heads
         self.head = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+        self.ops = elementwise(self.norms[0].device)
+
+    @property
+    def joints(self) -> tuple[Joint, ...]:
+        return self.qkv, self.out, self.gate_up, self.down
 
     def parameters(self) -> list[nn.Parameter]:
-        """A and B of every adapter, in the order in which `_Step.backward` gives their gradients."""
-        joints = (self.qkv, self.out, self.gate_up, self.down)
-        return [weight for joint in joints for lora in joint.loras for weight in (lora.a_RI, lora.b_OR)]
+        """A and B of every adapter, in the order in which `backward` gives their gradients."""
+        return [weight for joint in self.joints for weight in joint.weights]
 
-    def split_heads(self, qkv_NO: Tensor, places: _Places) -> Iterator[Tensor]:
+    def infer(self, x_NH: Tensor, places: Places, mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """The layer's output, nothing kept. mix: turned queries (B, A, L, D), turned keys and values → (N, A·D)."""
+        q_BALD, k_BKLD, v_BKLD, _ = self._heads(x_NH, places)
+        z_NH, _ = self._rest(x_NH, mix(q_BALD, k_BKLD, v_BKLD), places.adapted)
+        return z_NH
+
+    def forward(self, x_NH: Tensor, places: Places) -> tuple[Tensor, tuple[Any, ...]]:
+        """The layer's output, and what `backward` needs."""
+        q_BALD, k_BKLD, v_BKLD, kept_heads = self._heads(x_NH, places)
+        mixed_NO, kept_mixing = attend(q_BALD, k_BKLD, v_BKLD, places.mask_SL, places.trains)
+        z_NH, kept_rest = self._rest(x_NH, mixed_NO, places.adapted)
+        return z_NH, (x_NH, kept_heads, kept_mixing, kept_rest)
+
+    def backward(
+        self, dz_NH: Tensor, places: Places, kept: tuple[Any, ...], needs_dx: bool
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """The gradients of the layer's input, and of its adapters in the order of `parameters`."""
+        x_NH, kept_heads, kept_mixing, (kept_out, y_NH, scale_again_N1, kept_gate_up, gate_up_NF, kept_down) = kept
+        dact_NF, down_gradients = self.down.backward(dz_NH, kept_down)
+        assert dact_NF is not None
+        dgate_up_NF = self.ops.gated_backward(dact_NF, gate_up_NF)
+        dnormed_NH, gate_up_gradients = self.gate_up.backward(dgate_up_NF, kept_gate_up)
+        assert dnormed_NH is not None
+        dy_NH = self.ops.norm_backward(dnormed_NH, y_NH, self.norms[1], scale_again_N1).add_(dz_NH)
+        dmixed_NO, out_gradients = self.out.backward(dy_NH, kept_out)
+        assert dmixed_NO is not None
+        dqkv_NO = self._heads_backward(attend_backward(dmixed_NO, kept_mixing), places, kept_heads)
+        scale_N1, kept_qkv, *_ = kept_heads
+        dnormed, qkv_gradients = self.qkv.backward(dqkv_NO, kept_qkv, needs_dx)
+        dx_NH = None
+        if dnormed is not None:
+            dx_NH = self.ops.norm_backward(dnormed, x_NH, self.norms[0], scale_N1).add_(dy_NH)
+        return dx_NH, [*qkv_gradients, *out_gradients, *gate_up_gradients, *down_gradients]
+
+    def _heads(self, x_NH: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor, tuple[Any, ...]]:
+        """Queries and keys, turned, and values, all (B, heads, L, D); and what `_heads_backward` needs."""
+        normed_NH, scale_N1 = self.ops.norm(x_NH, self.norms[0], self.eps)
+        qkv_NO, kept_qkv = self.qkv.forward(normed_NH, places.adapted)
+        q_BLAD, k_BLKD, v_BLKD = self._split(qkv_NO, places)
+        kept: list[Tensor] = []
+        if self.head_norms:
+            kept = [q_BLAD, k_BLKD]
+            (q_BLAD, scale_q), (k_BLKD, scale_k) = (
+                self.ops.norm(x, weight_D, self.eps) for x, weight_D in zip(kept, self.head_norms, strict=True)
+            )
+            kept += [scale_q, scale_k]
+        q_BALD, k_BKLD = self.ops.rotated(q_BLAD, *places.query), self.ops.rotated(k_BLKD, *places.key)
+        return q_BALD, k_BKLD, v_BLKD.transpose(1, 2), (scale_N1, kept_qkv, *kept)
+
+    def _heads_backward(self, gradients: Any, places: Places, kept: tuple[Any, ...]) -> Tensor:
+        """The gradient of the joint product of queries, keys and values."""
+        dq_BALD, dk_BKLD, dv_BKLD = gradients
+        width = self.head * self.key_heads * (self.groups + 2)
+        dqkv_NO = torch.empty(places.rows * places.columns, width, dtype=dq_BALD.dtype, device=dq_BALD.device)
+        dq_BLAD, dk_BLKD, dv_BLKD = self._split(dqkv_NO, places)
+        self.ops.rotate_back(dq_BALD, *places.query, dq_BLAD)
+        self.ops.rotate_back(dk_BKLD, *places.key, dk_BLKD)
+        dv_BLKD.copy_(dv_BKLD.transpose(1, 2))
+        if self.head_norms:
+            _, _, q_BLAD, k_BLKD, scale_q, scale_k = kept
+            heads = ((dq_BLAD, q_BLAD, scale_q), (dk_BLKD, k_BLKD, scale_k))
+            for (d_BLAD, x_BLAD, scale), weight_D in zip(heads, self.head_norms, strict=True):
+                d_BLAD.copy_(self.ops.norm_backward(d_BLAD, x_BLAD, weight_D, scale))
+        return dqkv_NO
+
+    def _rest(self, x_NH: Tensor, mixed_NO: Tensor, adapted: bool) -> tuple[Tensor, tuple[Any, ...]]:
+        """What comes after attention: its output added to x, then the feed-forward part."""
+        out_NH, kept_out = self.out.forward(mixed_NO, adapted)
+        y_NH = out_NH.add_(x_NH)
+        normed_NH, scale_N1 = self.ops.norm(y_NH, self.norms[1], self.eps)
+        gate_up_NF, kept_gate_up = self.gate_up.forward(normed_NH, adapted)
+        down_NH, kept_down = self.down.forward(self.ops.gated(gate_up_NF), adapted)
+        return down_NH.add_(y_NH), (kept_out, y_NH, scale_N1, kept_gate_up, gate_up_NF, kept_down)
+
+    def _split(self, qkv_NO: Tensor, places: Places) -> Iterator[Tensor]:
         """Queries, keys and values as (B, L, heads, D), views of their joint product."""
         heads = self.key_heads * (self.groups + 2)
         qkv_BLAD = qkv_NO.view(places.rows, places.columns, heads, self.head)
@@ -138,148 +153,88 @@ class _Step(torch.autograd.Function):
     """One layer. The adapters' weights are arguments only so that autograd knows of them."""
 
     @staticmethod
-    def forward(ctx: Any, x_NH: Tensor, layer: _Layer, places: _Places, *_adapters: Tensor) -> Tensor:
-        normed_NH, scale_N1 = _norm(x_NH, layer.norms[0], layer.eps)
-        qkv_NO, kept_qkv = layer.qkv.forward(normed_NH, places.adapted)
-        q_BLAD, k_BLKD, v_BLKD = layer.split_heads(qkv_NO, places)
-        kept_heads = []
-        if layer.head_norms:
-            kept_heads = [q_BLAD, k_BLKD]
-            (q_BLAD, scale_q), (k_BLKD, scale_k) = (
-                _norm(x, weight_D, layer.eps) for x, weight_D in zip(kept_heads, layer.head_norms, strict=True)
-            )
-            kept_heads += [scale_q, scale_k]
-        q_BASD = _rotated(q_BLAD, places, layer.head**-0.5)
-        q_BKSD = q_BASD.view(places.rows, layer.key_heads, -1, layer.head)
-        k_BKLD = _rotated(k_BLKD, places)
-        v_BKLD = v_BLKD.transpose(1, 2).contiguous()
-        p_BKSL = _softmax(q_BKSD, k_BKLD, places.mask_SL)
-        mixed_NO = _places_first(torch.matmul(p_BKSL, v_BKLD), places)
-        out_NH, kept_out = layer.out.forward(mixed_NO, places.adapted)
-        y_NH = out_NH.add_(x_NH)
-
-        normed_NH, scale_again_N1 = _norm(y_NH, layer.norms[1], layer.eps)
-        gate_up_NF, kept_gate_up = layer.gate_up.forward(normed_NH, places.adapted)
-        gate_NF, up_NF = gate_up_NF.chunk(2, dim=1)
-        silu_NF = F.silu(gate_NF)
-        down_NH, kept_down = layer.down.forward(silu_NF * up_NF, places.adapted)
-        ctx.layer, ctx.places = layer, places
-        ctx.kept = (x_NH, scale_N1, kept_qkv, kept_heads, q_BKSD, k_BKLD, v_BKLD, p_BKSL, kept_out)
-        ctx.kept_feed = (y_NH, scale_again_N1, kept_gate_up, gate_up_NF, silu_NF, kept_down)
-        return down_NH.add_(y_NH)
+    def forward(ctx: Any, x_NH: Tensor, layer: Layer, places: Places, *_adapters: Tensor) -> Tensor:
+        z_NH, kept = layer.forward(x_NH, places)
+        if places.trains:
+            ctx.layer, ctx.places, ctx.x_NH = layer, places, x_NH
+            ctx.kept = None if places.recomputes else kept
+        return z_NH
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
-        layer, places = ctx.layer, ctx.places
-        dz_NH = gradients[0].contiguous()
-        y_NH, scale_again_N1, kept_gate_up, gate_up_NF, silu_NF, kept_down = ctx.kept_feed
-        del ctx.kept_feed
-        dact_NF, down_gradients = layer.down.backward(dz_NH, kept_down)
-        gate_NF, up_NF = gate_up_NF.chunk(2, dim=1)
-        dgate_up_NF = torch.empty_like(gate_up_NF)
-        dgate_NF, dup_NF = dgate_up_NF.chunk(2, dim=1)
-        torch.mul(dact_NF, silu_NF, out=dup_NF)
-        torch.ops.aten.silu_backward.grad_input(dact_NF.mul_(up_NF), gate_NF, grad_input=dgate_NF)
-        dnormed_NH, gate_up_gradients = layer.gate_up.backward(dgate_up_NF, kept_gate_up)
-        dy_NH = _norm_backward(dnormed_NH, y_NH, layer.norms[1], scale_again_N1).add_(dz_NH)
-
-        x_NH, scale_N1, kept_qkv, kept_heads, q_BKSD, k_BKLD, v_BKLD, p_BKSL, kept_out = ctx.kept
+        kept = ctx.kept or ctx.layer.forward(ctx.x_NH, ctx.places)[1]
         del ctx.kept
-        dmixed_NO, out_gradients = layer.out.backward(dy_NH, kept_out)
-        dmixed_BLAD = dmixed_NO.view(places.rows, places.columns, -1, layer.head)
-        dmixed_BKSD = dmixed_BLAD.transpose(1, 2).reshape(q_BKSD.shape)
-        dqkv_NO = torch.empty(len(x_NH), len(layer.qkv.weight_OI), dtype=x_NH.dtype, device=x_NH.device)
-        dq_BLAD, dk_BLKD, dv_BLKD = layer.split_heads(dqkv_NO, places)
-        dv_BLKD.copy_(torch.matmul(p_BKSL.transpose(2, 3), dmixed_BKSD).transpose(1, 2))
-        dp_BKSL = torch.matmul(dmixed_BKSD, v_BKLD.transpose(2, 3))
-        dscores_BKSL = torch._softmax_backward_data(dp_BKSL, p_BKSL, -1, p_BKSL.dtype)
-        dq_BASD = torch.matmul(dscores_BKSL, k_BKLD).view(places.rows, -1, places.columns, layer.head)
-        _rotate_back(dq_BASD, places, dq_BLAD, layer.head**-0.5)
-        _rotate_back(torch.matmul(dscores_BKSL.transpose(2, 3), q_BKSD), places, dk_BLKD)
-        for place, weight_D in enumerate(layer.head_norms):
-            d_BLAD = (dq_BLAD, dk_BLKD)[place]
-            d_BLAD.copy_(_norm_backward(d_BLAD, kept_heads[place], weight_D, kept_heads[2 + place]))
-        needs_dx = ctx.needs_input_grad[0]  # below the first layer nothing is trained
-        dnormed, qkv_gradients = layer.qkv.backward(dqkv_NO, kept_qkv, needs_dx)
-        dx_NH = _norm_backward(dnormed, x_NH, layer.norms[0], scale_N1).add_(dy_NH) if dnormed is not None else None
-        return dx_NH, None, None, *qkv_gradients, *out_gradients, *gate_up_gradients, *down_gradients
-
-
-def _norm(x_NH: Tensor, weight_H: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """RMSNorm, and by what each place was scaled (float32)."""
-    length_N1 = torch.linalg.vector_norm(x_NH, dim=-1, keepdim=True, dtype=torch.float32)
-    scale_N1 = length_N1.square_().div_(x_NH.shape[-1]).add_(eps).rsqrt_()
-    return (x_NH * scale_N1).to(x_NH.dtype).mul_(weight_H), scale_N1
-
-
-def _norm_backward(dy_NH: Tensor, x_NH: Tensor, weight_H: Tensor, scale_N1: Tensor) -> Tensor:
-    pull_NH = (dy_NH * weight_H).float()
-    along_N1 = (pull_NH * x_NH).sum(-1, keepdim=True).mul_(scale_N1.pow(3)).div_(x_NH.shape[-1])
-    return pull_NH.mul_(scale_N1).sub_(x_NH * along_N1).to(x_NH.dtype)
-
-
-def _rotated(x_BLAD: Tensor, places: _Places, scale: float = 1.0) -> Tensor:
-    """Heads turned by their places and scaled, laid out as (B, heads, L, D)."""
-    rows, columns, heads, width = x_BLAD.shape
-    turned_BALD = torch.empty(rows, heads, columns, width, dtype=x_BLAD.dtype, device=x_BLAD.device)
-    cos, sin = (places.cos_LD * scale)[:, None], (places.sin_LD * scale)[:, None]
-    first, second = x_BLAD.chunk(2, dim=-1)
-    turned_first, turned_second = turned_BALD.transpose(1, 2).chunk(2, dim=-1)
-    torch.mul(first, cos, out=turned_first).addcmul_(second, sin, value=-1)
-    torch.mul(second, cos, out=turned_second).addcmul_(first, sin)
-    return turned_BALD
-
-
-def _rotate_back(dy_BALD: Tensor, places: _Places, out_BLAD: Tensor, scale: float = 1.0) -> None:
-    """The gradient of `_rotated`, written into `out_BLAD`."""
-    cos, sin = (places.cos_LD * scale)[:, None], (places.sin_LD * scale)[:, None]
-    first, second = dy_BALD.transpose(1, 2).chunk(2, dim=-1)
-    out_first, out_second = out_BLAD.chunk(2, dim=-1)
-    torch.mul(first, cos, out=out_first).addcmul_(second, sin)
-    torch.mul(second, cos, out=out_second).addcmul_(first, sin, value=-1)
-
-
-def _softmax(q_BKSD: Tensor, k_BKLD: Tensor, mask_SL: Tensor) -> Tensor:
-    scores_BKSL = torch.matmul(q_BKSD, k_BKLD.transpose(2, 3)).add_(mask_SL)
-    return torch.softmax(scores_BKSL, -1)
-
-
-def _places_first(mixed_BKSD: Tensor, places: _Places) -> Tensor:
-    """(B, K, G·L, D) as (N, heads · D)."""
-    heads_BALD = mixed_BKSD.view(places.rows, -1, places.columns, mixed_BKSD.shape[-1])
-    return heads_BALD.transpose(1, 2).reshape(places.rows * places.columns, -1)
+        dx_NH, adapters = ctx.layer.backward(gradients[0].contiguous(), ctx.places, kept, ctx.needs_input_grad[0])
+        return dx_NH, None, None, *adapters
 
 
 class Engine:
     """The layers of a base model with its adapter, run by hand."""
 
     def __init__(self, base: Any) -> None:
-        self._base = base
-        self._layers = [_Layer(layer, base.config) for layer in base.model.layers]
-        self._parameters = [layer.parameters() for layer in self._layers]
+        self.config = base.config
+        self.head_VH = base.lm_head.weight.detach()
+        self.dtype, self.device = self.head_VH.dtype, self.head_VH.device
+        scratch = Scratch()
+        self.layers = [Layer(layer, base.config, self.dtype, scratch) for layer in base.model.layers]
+        scratch.allocate(self.dtype, self.device)
+        self.embed = base.model.embed_tokens
+        self.drops = any(drops(one) for layer in base.model.layers for one in layer.modules())
+        """Whether the adapter drops inputs in training, which these layers do not."""
+        self.recomputes = False
+        """Whether a layer is computed again in the backward pass, instead of keeping what that needs."""
+        self._norm = base.model.norm
+        self._rotary = base.model.rotary_emb
+        self._parameters = [layer.parameters() for layer in self.layers]
+
+    def round_adapters(self) -> None:
+        """Takes over the adapters' weights as they are now; to be called before a pass with them."""
+        for layer in self.layers:
+            for joint in layer.joints:
+                joint.round_adapters()
+
+    def turns(self, columns: int) -> tuple[Turn, Turn]:
+        """How queries and keys are turned at the first `columns` places."""
+        probe = torch.empty(0, dtype=self.dtype, device=self.device)
+        cos_BLD, sin_BLD = self._rotary(probe, torch.arange(columns, device=self.device)[None])
+        half, scale = cos_BLD.shape[-1] // 2, self.layers[0].head ** -0.5
+        cos_BLD, sin_BLD = cos_BLD[..., :half].contiguous(), sin_BLD[..., :half].contiguous()
+        return (cos_BLD * scale, sin_BLD * scale), (cos_BLD, sin_BLD)
+
+    def places(self, rows: int, columns: int, adapted: bool, trains: bool = False) -> Places:
+        """Rows that begin at place 0, each sees what stands before it."""
+        mask_SL = causal_mask(columns, self.layers[0].groups, self.head_VH)
+        return Places(rows, columns, *self.turns(columns), adapted, mask_SL, trains, self.recomputes)
 
     def hidden(self, ids_BL: Tensor, position_N: Tensor, adapted: bool) -> Tensor:
         """The last hidden states at the flattened places `position_N`, normed: (N, H). `ids_BL` is padded right."""
         rows, columns = ids_BL.shape
-        x_BLH = self._base.model.embed_tokens(ids_BL)
-        cos, sin = self._base.model.rotary_emb(x_BLH, torch.arange(columns, device=ids_BL.device)[None])
-        half = cos.shape[-1] // 2
-        layer = self._layers[0]
-        mask_LL = torch.full((columns, columns), -torch.inf, dtype=x_BLH.dtype, device=ids_BL.device).triu(1)
-        places = _Places(rows, columns, cos[0, :, :half], sin[0, :, :half], mask_LL.repeat(layer.groups, 1), adapted)
-        x_NH = x_BLH.flatten(0, 1)
-        for layer, parameters in zip(self._layers, self._parameters, strict=True):
+        places = self.places(rows, columns, adapted, trains=adapted and torch.is_grad_enabled())
+        if adapted:
+            self.round_adapters()
+        x_NH = self.embed(ids_BL).flatten(0, 1)
+        for layer, parameters in zip(self.layers, self._parameters, strict=True):
             x_NH = _Step.apply(x_NH, layer, places, *(parameters if adapted else ()))  # type: ignore[no-untyped-call]
-        return self._base.model.norm(x_NH[position_N])  # type: ignore[no-any-return]
+        return self.last_norm(x_NH[position_N])
+
+    def last_norm(self, x_NH: Tensor) -> Tensor:
+        return self._norm(x_NH)  # type: ignore[no-any-return]
 
 
 def can_run(base: Any) -> bool:
-    """Whether the layers are built as this module expects: plain linear layers, full attention, no dropout."""
+    """Whether the layers are built as this module expects: linear layers of known kinds, full attention."""
     if base.config.model_type not in KNOWN_TYPES or getattr(base.config, "use_sliding_window", False):
         return False
+    if type(base.lm_head) is not nn.Linear:
+        return False
     for layer in base.model.layers:
-        for one in (*layer.self_attn.children(), *layer.mlp.children()):
-            is_known = type(one) is nn.Linear or is_plain_lora(one)
-            if not is_known and not any(word in type(one).__name__ for word in ("Norm", "SiLU")):
+        attention, feed = layer.self_attn, layer.mlp
+        joints = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+        for names, part in zip(joints, (attention, attention, feed, feed), strict=True):
+            kinds = {linear_kind(getattr(part, name)) for name in names}
+            if len(kinds) > 1 or None in kinds:
+                return False
+        for one in (*attention.children(), *feed.children()):
+            if linear_kind(one) is None and not any(word in type(one).__name__ for word in ("Norm", "SiLU")):
                 return False
     return True

@@ -5,7 +5,7 @@ padded answers count nothing. What is recorded adds to gradients that stay where
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,18 +38,15 @@ class _Size:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
-    """A graph with the memory that it reads and writes."""
+class _Padded:
+    """A pass over memory that stays where it is. `replay` runs it and gives loss, hits and log-probabilities."""
 
-    graph: Any
     ids_BL: Tensor
     position_N: Tensor
     target_N: Tensor
     weight_N: Tensor
     factor: Tensor
-    loss: Tensor
-    correct_N: Tensor
-    logp_N: Tensor
+    replay: Callable[[], tuple[Tensor, Tensor, Tensor]]
 
 
 class Graphs:
@@ -58,22 +55,26 @@ class Graphs:
     def __init__(self, run: Pass, weights: Sequence[nn.Parameter]) -> None:
         self._run = run
         self._weights = weights
-        self._recorded: dict[_Size, _Recorded] = {}
+        self._recorded: dict[_Size, _Padded] = {}
         self._pool: Any = None
 
     def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, Tensor, Tensor] | None:
         """Adds the gradient of `factor` times the batch's loss; gives loss, hits and log-probabilities of its answers.
 
-        None where the batch fits none of the recorded sizes and there is no room for another.
+        None where the batch fits none of the recorded sizes and there is no room for another. With deterministic
+        algorithms a batch is always padded to the same size, recorded or not: else its bits would depend on which sizes
+        came before it, and a run that was resumed would end with others.
         """
         rows, columns = batch.ids_BL.shape
         wanted = _Size(rows, _rounded(columns, COLUMNS), _rounded(len(batch.target_N), ANSWERS))
         if wanted not in self._recorded and len(self._recorded) < MOST:
             self._recorded[wanted] = self._record(wanted)
-        fitting = [size for size in self._recorded if size.holds(wanted)]
-        if not fitting:
+        if torch.are_deterministic_algorithms_enabled():
+            one = self._recorded.get(wanted) or self._prepare(wanted)
+        elif fitting := [size for size in self._recorded if size.holds(wanted)]:
+            one = self._recorded[min(fitting, key=lambda size: size.cost)]
+        else:
             return None
-        one = self._recorded[min(fitting, key=lambda size: size.cost)]
         answers = len(batch.target_N)
         one.ids_BL.zero_()
         one.ids_BL[:, :columns].copy_(torch.from_numpy(batch.ids_BL), non_blocking=True)
@@ -84,15 +85,15 @@ class Graphs:
         one.weight_N.zero_()
         one.weight_N[:answers] = 1
         one.factor.copy_(torch.as_tensor(factor))
-        one.graph.replay()
-        return one.loss.clone(), one.correct_N[:answers].clone(), one.logp_N[:answers].clone()
+        loss, correct_N, logp_N = one.replay()
+        return loss.clone(), correct_N[:answers].clone(), logp_N[:answers].clone()
 
-    def _record(self, size: _Size) -> _Recorded:
+    def _prepare(self, size: _Size) -> _Padded:
+        """The pass, launched kernel by kernel."""
         device = self._weights[0].device
         for weight in self._weights:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        before = [weight.grad.clone() for weight in self._weights if weight.grad is not None]
         ids_BL = torch.zeros(size.rows, size.columns, dtype=torch.int64, device=device)
         position_N, target_N = (torch.zeros(size.answers, dtype=torch.int64, device=device) for _ in range(2))
         weight_N = torch.zeros(size.answers, device=device)
@@ -103,20 +104,30 @@ class Graphs:
             (loss * factor).backward()  # type: ignore[no-untyped-call]
             return loss.detach(), correct_N, logp_N
 
+        return _Padded(ids_BL, position_N, target_N, weight_N, factor, once)
+
+    def _record(self, size: _Size) -> _Padded:
+        padded = self._prepare(size)
+        before = [weight.grad.clone() for weight in self._weights if weight.grad is not None]
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(2):  # libraries settle their choices outside of the recording
-                once()
+                padded.replay()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            loss, correct_N, logp_N = once()
+            loss, correct_N, logp_N = padded.replay()
         self._pool = self._pool or graph.pool()
         for weight, gradient in zip(self._weights, before, strict=True):
             assert weight.grad is not None
             weight.grad.copy_(gradient)
-        return _Recorded(graph, ids_BL, position_N, target_N, weight_N, factor, loss, correct_N, logp_N)
+
+        def replay() -> tuple[Tensor, Tensor, Tensor]:
+            graph.replay()
+            return loss, correct_N, logp_N
+
+        return replace(padded, replay=replay)
 
 
 def _rounded(count: int, step: int) -> int:

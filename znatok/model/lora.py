@@ -52,11 +52,20 @@ def hasten_lora(model: nn.Module) -> None:
 
 def is_plain_lora(layer: Any) -> bool:
     """Whether PEFT has put LoRA, and nothing but LoRA, on a plain linear layer; dropout, DoRA and biases are more."""
-    dropout = getattr(layer, "lora_dropout", None)
-    if not dropout or type(layer.get_base_layer()) is not nn.Linear:
+    return is_lora(layer) and type(layer.get_base_layer()) is nn.Linear and not drops(layer)
+
+
+def is_lora(layer: Any) -> bool:
+    """Whether PEFT has put one LoRA on a layer, of whatever kind, and nothing beyond it but dropout."""
+    if not getattr(layer, "lora_dropout", None) or "default" not in layer.lora_dropout:
         return False
-    is_varied = bool(layer.lora_variant) or any(layer.lora_bias.values())
-    return not is_varied and isinstance(dropout["default"], nn.Identity)
+    return not layer.lora_variant and not any(layer.lora_bias.values())
+
+
+def drops(layer: Any) -> bool:
+    """Whether the LoRA on a layer leaves out some of its inputs while it trains."""
+    dropout = getattr(layer, "lora_dropout", None) or {}
+    return "default" in dropout and not isinstance(dropout["default"], nn.Identity)
 
 
 def _forward(layer: Any, x: Tensor) -> Tensor:

@@ -60,6 +60,20 @@ def use_cpus(threads: int) -> None:
                 keep(option, value)
 
 
+def give_same_bits() -> None:
+    """Has torch take only algorithms that give the same bits every time; before the GPU first multiplies.
+
+    Source: https://docs.pytorch.org/docs/stable/notes/randomness.html, https://docs.nvidia.com/cuda/cublas (workspace).
+    """
+    import torch
+    import torch.utils.deterministic
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # All memory is written before it is read.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def memory_bytes() -> int:
     """Memory this process may fill: the machine's, limited by the control group."""
     import psutil

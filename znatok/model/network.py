@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from znatok.data.batch import Batch, Ids, make_batch
 from znatok.errors import ModelError, RunError, UsageError
 from znatok.model.adapter_file import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_saved_adapter
-from znatok.model.decode import can_decode, decode
-from znatok.model.engine import LONGEST, Engine, can_run
+from znatok.model.attention import LONGEST
+from znatok.model.decode import Desk, decode, room
+from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
@@ -73,7 +74,9 @@ class Network:
         self._model: Any = model
         self._base: Any = model
         self._engine: Engine | None = None
+        self._is_settled = False
         self._graphs: Graphs | None = None
+        self._desk: Desk | None = None
         self._is_alone = False
 
     @property
@@ -147,8 +150,9 @@ class Network:
         """Takes the shortest way through the layers as they are now."""
         hasten_lora(self._model)
         self._engine = Engine(self._base) if can_run(self._base) else None
-        is_graphed = self._engine is not None and self.device.type == "cuda" and not self.needs_loss_scaling
-        self._graphs = Graphs(self._pass, self.weights()) if is_graphed else None
+        self._is_settled, self._desk = True, None
+        is_graphed = self._engine is not None and not self._engine.drops and self.device.type == "cuda"
+        self._graphs = Graphs(self._pass, self.weights()) if is_graphed and self.has_adapter else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
@@ -236,8 +240,8 @@ class Network:
 
     def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
         """The last hidden states at the flattened places `position_N`, (N, H)."""
-        if self._engine and ids_BL.shape[1] <= LONGEST:
-            return self._engine.hidden(ids_BL, position_N, adapted=self.has_adapter and not self._is_alone)
+        if (engine := self._by_hand()) and not (engine.drops and self._model.training):
+            return engine.hidden(ids_BL, position_N, self._is_adapted)
         hidden_BLH = self._base.model(
             input_ids=ids_BL,
             position_ids=torch.arange(ids_BL.shape[1], device=self.device)[None],
@@ -275,6 +279,34 @@ class Network:
         sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)
         return sum_B / torch.bincount(row_N, minlength=len(ids_BL))
 
+    def keep_less(self) -> bool:
+        """From now on computes layers twice instead of keeping what their backward pass needs, with the same result.
+
+        False where that is so already, or cannot be.
+        """
+        engine = self._by_hand()
+        if engine is None or engine.drops or engine.recomputes:
+            return False
+        engine.recomputes = True
+        if self._graphs is not None:
+            self._graphs = Graphs(self._pass, self.weights())
+            torch.cuda.empty_cache()
+        return True
+
+    @property
+    def keeps_less(self) -> bool:
+        return self._engine is not None and self._engine.recomputes
+
+    def _by_hand(self) -> Engine | None:
+        """The layers run by hand, where they are of a kind that can be."""
+        if not self._is_settled:
+            self._settle()
+        return self._engine
+
+    @property
+    def _is_adapted(self) -> bool:
+        return self.has_adapter and not self._is_alone
+
     def _here(self, ids: Ids) -> Tensor:
         return torch.from_numpy(ids).to(self.device)
 
@@ -298,14 +330,14 @@ class Network:
 
     def writing(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int) -> Iterator[Written]:
         """The same with the log-probability of every id, which decoding has at hand."""
-        if not can_decode(self._base):
+        if not self._by_hand():
             ids = self._generate_by_transformers(prompts, limits, stop_id)
             rows = [Rendered((*prompt, *new), len(prompt)) for prompt, new in zip(prompts, ids, strict=True)]
             logps = iter(self.log_probs(make_batch(rows)).tolist())
             yield Written(ids, [list(islice(logps, len(new))) for new in ids])
             return
         written = Written([[] for _ in prompts], [[] for _ in prompts])
-        for going_on, tokens, found in decode(self._base, prompts, limits, stop_id):
+        for going_on, tokens, found in self._decode(prompts, limits, stop_id):
             for row, token, logp in zip(going_on, tokens, found, strict=True):
                 written.ids[row].append(token)
                 written.logps[row].append(logp)
@@ -313,11 +345,27 @@ class Network:
 
     def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
         """New ids of a greedy continuation, one by one, the end-of-turn id included."""
-        if not can_decode(self._base):
+        if not self._by_hand():
             yield from self._generate_by_transformers([prompt], [limit], stop_id)[0]
             return
-        for _, tokens, _ in decode(self._base, [prompt], [limit], stop_id):
+        for _, tokens, _ in self._decode([prompt], [limit], stop_id):
             yield tokens[0]
+
+    def _decode(
+        self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
+    ) -> Iterator[tuple[list[int], list[int], list[float]]]:
+        engine = self._by_hand()
+        assert engine is not None
+        # A GPU's cache and what is recorded over it serve again; two decodings at a time have one each.
+        desk, self._desk = self._desk, None
+        if desk is not None and not desk.holds(len(prompts), room(prompts, limits)):
+            desk = None  # its memory is free before the larger one is asked for
+        desk = desk or Desk(engine, len(prompts), room(prompts, limits))
+        try:
+            yield from decode(desk, prompts, limits, stop_id, self._is_adapted)
+        finally:
+            if self.device.type == "cuda" and engine is self._engine:
+                self._desk = desk
 
     @torch.no_grad()
     def _generate_by_transformers(

@@ -118,6 +118,11 @@ class FellBack:
 
 
 @dataclass(frozen=True, slots=True)
+class MemorySpared:
+    """Memory did not suffice: from now on layers are computed twice, and what the backward pass needs is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class BatchHalved:
     """Memory did not suffice: from now on at most `rows` at once, as many in an update as before."""
 
@@ -167,6 +172,7 @@ Event = (
     | Forecast
     | Validated
     | FellBack
+    | MemorySpared
     | BatchHalved
     | TrainingEnded
     | ExamAdvanced

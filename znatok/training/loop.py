@@ -20,7 +20,7 @@ from znatok.data.render import Renderer, load_renderer
 from znatok.exam.examine import ExamResult, write_exam
 from znatok.model.conversion import Progress
 from znatok.model.default_base import default_base_name
-from znatok.model.machine import peak_rss_bytes, use_cpus
+from znatok.model.machine import give_same_bits, peak_rss_bytes, use_cpus
 from znatok.model.network import Network, load_network
 from znatok.model.source import find_base, tokenizer_file
 from znatok.records import Table
@@ -138,6 +138,8 @@ def resume(
 
 def _network(plan: Plan, settings: Settings) -> Network:
     """The base with a fresh adapter, as the plan has it."""
+    if settings.deterministic and plan.device == "cuda":
+        give_same_bits()
     network = load_network(plan.source, plan.dtype, plan.device, plan.quantization, seed=settings.seed)
     network.add_adapter(plan.adapter)
     return network

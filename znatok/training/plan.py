@@ -25,6 +25,9 @@ SAMPLE_SHARE = 0.02
 GPU_TOKENS_PER_SECOND = 20_000.0
 """A first guess for any GPU; three steps later it is measured."""
 
+ROOMY = 0.8
+"""Of a GPU's free memory: more than that a base in full may not need, or it is quantised."""
+
 SHAPE = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
 """What a base's config.json must say for the forecasts; the models that we can train all do."""
 
@@ -111,6 +114,7 @@ def make_plan(
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
     lesson = make_lesson(settings, table, costs, tokens_per_second)
+    means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     batches = math.ceil(len(lesson.rows) / batch_size)
@@ -152,6 +156,7 @@ class _Means:
     dtype: Dtype
     why_dtype: str
     quantization: Quantization
+    why_quantization: str
     optim: Optim
 
 
@@ -169,8 +174,24 @@ def _means(settings: Settings) -> _Means:
         dtype=dtype,
         why_dtype=why_dtype,
         quantization="none" if settings.quantization == "auto" else settings.quantization,
+        why_quantization=text("plan.why.asked"),
         optim="adamw_8bit" if paged_on_cpu else settings.optim,
     )
+
+
+def _with_room(means: _Means, settings: Settings, source: BaseSource, batch_tokens: int) -> _Means:
+    """The same, with the base in 4 bits where it was left open and the GPU has no room for it in full."""
+    import torch
+
+    if means.device == "cpu" or settings.quantization != "auto":
+        return means
+    needed = speed.memory_forecast_bytes(source.folder, means.dtype, False, batch_tokens)
+    free, _ = torch.cuda.mem_get_info()
+    if needed < ROOMY * free:
+        return means
+    shown = {"needed": f"{needed / 1e9:.1f}", "free": f"{free / 1e9:.1f}"}
+    why = text("plan.why.no_room", dtype=means.dtype, **shown)
+    return replace(means, quantization="nf4", why_quantization=why)
 
 
 def _dtype(settings: Settings, device: str) -> tuple[Dtype, str]:
@@ -208,9 +229,13 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     yield Choice(text("plan.device"), on_cpu if plan.device == "cpu" else plan.device, "")
     yield Choice(text("plan.dtype"), plan.dtype, means.why_dtype)
     if plan.quantization != "none":
-        yield Choice(text("plan.quantization"), plan.quantization, text("plan.why.asked"))
+        yield Choice(text("plan.quantization"), plan.quantization, means.why_quantization)
     if plan.optim != settings.optim:
         yield _choice("optim", plan.optim, "no_pages")
+    if settings.deterministic:
+        yield _choice(
+            "deterministic", text("plan.yes"), "deterministic_cpu" if plan.device == "cpu" else "deterministic"
+        )
     rows = str(len(plan.rows)) if len(plan.rows) == len(table.rows) else f"{len(plan.rows)} / {len(table.rows)}"
     yield Choice(text("plan.rows"), rows, lesson.reason or "")
     if plan.heldout:

@@ -38,6 +38,7 @@ class Updater:
         self._optimizer = make_optimizer(self._weights, optim, 0.0, beta2, weight_decay)
         self._max_grad_norm = max_grad_norm
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
+        self._skips = optim == "adamw_torch" and not network.needs_loss_scaling
 
     def update(self, batches: Sequence[Batch], learning_rate: float) -> Step:
         """Accumulates the batches into one update. 4 × 2 rows give what 8 give: the loss is per trained token of all.
@@ -46,30 +47,34 @@ class Updater:
         """
         trained = sum(len(batch.target_N) for batch in batches)
         try:
-            loss, exact = self._accumulate(batches, trained)
+            losses, hits = self._accumulate(batches, trained)
         except BaseException:  # memory that did not suffice, or a signal: what is half summed up must not stay
             self._clear()
             raise
         self._scaler.unscale_(self._optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
+        norm = torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        if self._skips:  # the kernel sees for itself whether loss and gradient are finite: nobody waits for the GPU
+            is_bad = torch.isfinite(torch.stack([*losses, norm])).all().logical_not()
+            self._optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
+            self._optimizer.step()
+            self._clear()
+        loss = sum(map(float, losses)) / trained
         is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
-        if is_finite:
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate
-            self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._clear()
+        if not self._skips:
+            if is_finite:
+                self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._clear()
+        exact = [one for batch, correct_N in zip(batches, hits, strict=True) for one in rows_right(batch, correct_N)]
         return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
 
-    def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[float, list[bool]]:
+    def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[list[Tensor], list[Tensor]]:
+        """The summed loss and the hits of each batch; their gradients are added to those of the weights."""
         factor = self._scaler.scale(torch.tensor(1 / trained, device=self._network.device))
-        loss = 0.0
-        exact: list[bool] = []
-        for batch in batches:
-            score = self._network.backward(batch, factor)
-            loss += float(score.loss.detach()) / trained
-            exact += rows_right(batch, score.correct_N)
-        return loss, exact
+        scores = [self._network.backward(batch, factor) for batch in batches]
+        return [score.loss.detach() for score in scores], [score.correct_N for score in scores]
 
     def _clear(self) -> None:
         # On a GPU recorded passes write to these very gradients.

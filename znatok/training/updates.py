@@ -14,7 +14,7 @@ from znatok.model.network import Network
 from znatok.run_folder import RunFolder
 from znatok.settings import Settings
 from znatok.training.checkpoints import Checkpoint, Checkpoints, mark_ended
-from znatok.training.events import BatchHalved, Event, FellBack, Forecast, Stepped, Stopped, TrainingEnded
+from znatok.training.events import BatchHalved, Event, FellBack, Forecast, MemorySpared, Stepped, Stopped, TrainingEnded
 from znatok.training.exposures import Exposures
 from znatok.training.lesson import POINTS
 from znatok.training.metrics import cut_metrics, logged
@@ -118,11 +118,11 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             if state.step == state.steps and not _one_more_round(course, exposures, state):
                 break
 
-            clock, halvings = time.perf_counter(), state.halvings
+            clock, halvings, kept_less = time.perf_counter(), state.halvings, network.keeps_less
             group = _next_group(exposures, batches, state, plan.accumulation)
             places = [place for _, batch_places in group for place in batch_places]
             rate = _rate(course, state)
-            done = _update(updater, [batch for batch, _ in group], state, rate)
+            done = _update(network, updater, [batch for batch, _ in group], state, rate)
             if done is None:
                 stopped = Stopped.OUT_OF_MEMORY
                 break
@@ -149,6 +149,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             if state.step % settings.logging_steps == 0 or state.step == state.steps:
                 logged(run, stepped)
             yield stepped
+            if network.keeps_less > kept_less:
+                yield logged(run, MemorySpared())
             if state.halvings > halvings:
                 yield logged(run, BatchHalved(-(-plan.batch_size // 2**state.halvings)))
             is_measured = state.step == begun + MEASURED_STEPS
@@ -214,8 +216,8 @@ def _rate(course: Course, state: State) -> float:
     return rate * SLOWED_RATE if state.is_slowed else rate
 
 
-def _update(updater: Updater, batches: Sequence[Batch], state: State, rate: float) -> Step | None:
-    """One update, its batches halved until memory suffices; None where it does not for single rows."""
+def _update(network: Network, updater: Updater, batches: Sequence[Batch], state: State, rate: float) -> Step | None:
+    """One update. Until memory suffices, less is kept, then batches are halved; None where single rows are too much."""
     while True:
         pieces = [piece for batch in batches for piece in divide(batch, state.halvings)]
         try:
@@ -223,6 +225,8 @@ def _update(updater: Updater, batches: Sequence[Batch], state: State, rate: floa
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if network.keep_less():
+                continue
             if all(len(piece.ids_BL) == 1 for piece in pieces):
                 return None
         state.halvings += 1

@@ -20,6 +20,7 @@ from znatok.training.events import (
     FellBack,
     Finished,
     Forecast,
+    MemorySpared,
     ModelLoaded,
     Planned,
     Resumed,
@@ -84,6 +85,8 @@ class TrainingScreen:
                 kind = "number" if event.rows else "loss"
                 rows = ", ".join(map(str, event.rows))
                 self._say(f"screen.fell_back.{kind}", step=event.step, left=event.left, rows=rows)
+            case MemorySpared():
+                self._say("screen.memory_spared")
             case BatchHalved(rows):
                 self._say("screen.batch_halved", rows=rows)
             case TrainingEnded():
