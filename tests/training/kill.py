@@ -172,7 +172,7 @@ PLACES = {
     "backward": (torch, "_softmax_backward_data", 6),
     "save": (os, "fsync", 29),
     "rename": (os, "replace", 6),
-    "exam": (torch.nn.functional, "softmax", None),  # once training is over
+    "exam": (torch, "softmax", None),  # once training is over
 }
 SENT = [
     ("forward", signal.SIGTERM, 1),
