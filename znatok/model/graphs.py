@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch
 
-Pass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""ids (B, L), positions (N,), targets (N,), weights (N,) → summed loss, hits (N,), log-probabilities (N,)."""
+Pass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, ...]]
+"""ids (B, L), positions (N,), targets (N,), weights (N,) → summed loss, and what else is known of each answer, (N,)."""
 
 MOST = 8
 """Graphs kept: each holds the memory of a whole pass."""
@@ -47,9 +47,7 @@ class _Recorded:
     target_N: Tensor
     weight_N: Tensor
     factor: Tensor
-    loss: Tensor
-    correct_N: Tensor
-    logp_N: Tensor
+    found: tuple[Tensor, ...]
 
 
 class Graphs:
@@ -61,8 +59,8 @@ class Graphs:
         self._recorded: dict[_Size, _Recorded] = {}
         self._pool: Any = None
 
-    def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Adds the gradient of `factor` times the batch's loss; gives loss, hits and log-probabilities of its answers.
+    def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, ...] | None:
+        """Adds the gradient of `factor` times the batch's loss; gives what the pass gives.
 
         None where the batch fits none of the recorded sizes and there is no room for another.
         """
@@ -85,7 +83,8 @@ class Graphs:
         one.weight_N[:answers] = 1
         one.factor.copy_(torch.as_tensor(factor))
         one.graph.replay()
-        return one.loss.clone(), one.correct_N[:answers].clone(), one.logp_N[:answers].clone()
+        loss, *of_each = one.found
+        return loss.clone(), *(values_N[:answers].clone() for values_N in of_each)
 
     def _record(self, size: _Size) -> _Recorded:
         device = self._weights[0].device
@@ -98,10 +97,10 @@ class Graphs:
         weight_N = torch.zeros(size.answers, device=device)
         factor = torch.ones((), device=device)
 
-        def once() -> tuple[Tensor, Tensor, Tensor]:
-            loss, correct_N, logp_N = self._run(ids_BL, position_N, target_N, weight_N)
+        def once() -> tuple[Tensor, ...]:
+            loss, *of_each = self._run(ids_BL, position_N, target_N, weight_N)
             (loss * factor).backward()  # type: ignore[no-untyped-call]
-            return loss.detach(), correct_N, logp_N
+            return loss.detach(), *of_each
 
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
@@ -111,12 +110,12 @@ class Graphs:
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            loss, correct_N, logp_N = once()
+            found = once()
         self._pool = self._pool or graph.pool()
         for weight, gradient in zip(self._weights, before, strict=True):
             assert weight.grad is not None
             weight.grad.copy_(gradient)
-        return _Recorded(graph, ids_BL, position_N, target_N, weight_N, factor, loss, correct_N, logp_N)
+        return _Recorded(graph, ids_BL, position_N, target_N, weight_N, factor, found)
 
 
 def _rounded(count: int, step: int) -> int:

@@ -20,7 +20,7 @@ from znatok.model.engine import LONGEST, Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
-from znatok.model.loss import answer_loss
+from znatok.model.loss import answer_loss, divergence
 from znatok.model.source import BaseSource
 from znatok.model.weight_files import read_shapes
 from znatok.records import Rendered
@@ -74,6 +74,7 @@ class Network:
         self._base: Any = model
         self._engine: Engine | None = None
         self._graphs: Graphs | None = None
+        self._held_graphs: Graphs | None = None
         self._is_alone = False
 
     @property
@@ -149,6 +150,7 @@ class Network:
         self._engine = Engine(self._base) if can_run(self._base) else None
         is_graphed = self._engine is not None and self.device.type == "cuda" and not self.needs_loss_scaling
         self._graphs = Graphs(self._pass, self.weights()) if is_graphed else None
+        self._held_graphs = Graphs(self._held_pass, self.weights()) if is_graphed else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
@@ -228,11 +230,33 @@ class Network:
         (score.loss * factor).backward()  # type: ignore[no-untyped-call]
         return score
 
+    def hold(self, batch: Batch, factor: Tensor | float) -> Tensor:
+        """KL(base ‖ tuned) in nats, summed over the batch's trained places, whose tokens say nothing here; the gradient
+        of `factor` times it is added to that of the weights.
+        """
+        graphs = self._held_graphs if batch.ids_BL.shape[1] <= LONGEST else None
+        if graphs and (found := graphs.backward(batch, factor)):
+            return found[0]
+        kl, _ = self._held_pass(self._here(batch.ids_BL), self._here(batch.position_N), None, None)
+        (kl * factor).backward()  # type: ignore[no-untyped-call]
+        return kl.detach()
+
     def _pass(
         self, ids_BL: Tensor, position_N: Tensor, target_N: Tensor, weight_N: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         hidden_NH = self._hidden(ids_BL, position_N)
         return answer_loss(hidden_NH, self._base.lm_head.weight.detach(), target_N, weight_N)
+
+    def _held_pass(
+        self, ids_BL: Tensor, position_N: Tensor, _target_N: Tensor | None, weight_N: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        base_NH = self._base_hidden(ids_BL, position_N)
+        return divergence(self._hidden(ids_BL, position_N), base_NH, self._base.lm_head.weight.detach(), weight_N)
+
+    @torch.no_grad()
+    def _base_hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
+        with self.base_alone():
+            return self._hidden(ids_BL, position_N)
 
     def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
         """The last hidden states at the flattened places `position_N`, (N, H)."""
@@ -268,8 +292,7 @@ class Network:
         Not to be called inside `base_alone`, which it uses itself.
         """
         ids_BL, position_N = self._here(batch.ids_BL), self._here(batch.position_N)
-        with self.base_alone():
-            base_NH = self._hidden(ids_BL, position_N)
+        base_NH = self._base_hidden(ids_BL, position_N)
         kl_N = kl_divergence(base_NH, self._hidden(ids_BL, position_N), self._base.lm_head.weight).cpu()
         row_N = torch.from_numpy(batch.row_N)
         sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)

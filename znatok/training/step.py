@@ -19,12 +19,38 @@ OPTIMIZER, CPU_GENERATOR, GPU_GENERATOR = "optimizer/", "generator/cpu", "genera
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one update showed. `loss` is per trained token; `exact` one flag a row, in the order of the batches."""
+    """What one update showed. `loss` is per trained token; `exact` one flag a row, in the order of the batches.
+
+    `kl`: KL(base ‖ tuned) in nats at a replayed place; None where nothing was replayed. `tokens` counts none of it.
+    """
 
     loss: float
     exact: tuple[bool, ...]
     tokens: int
     is_finite: bool
+    kl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What an update replays: the model is to say there what its base says. Nothing by itself.
+
+    `weight`: what the divergence at each place counts, beside the mean loss of the trained tokens.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    weight: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return sum(batch.tokens for batch in self.batches)
+
+    @property
+    def places(self) -> int:
+        return sum(len(batch.target_N) for batch in self.batches)
+
+
+NOTHING = Replayed()
 
 
 class Updater:
@@ -39,27 +65,30 @@ class Updater:
         self._max_grad_norm = max_grad_norm
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
 
-    def update(self, batches: Sequence[Batch], learning_rate: float) -> Step:
+    def update(self, batches: Sequence[Batch], learning_rate: float, replayed: Replayed = NOTHING) -> Step:
         """Accumulates the batches into one update. 4 × 2 rows give what 8 give: the loss is per trained token of all.
 
-        Where the loss or the gradient is not finite, nothing is changed.
+        The gradient of what is replayed is added to theirs. Where a loss or the gradient is not finite, nothing is
+        changed.
         """
         trained = sum(len(batch.target_N) for batch in batches)
         try:
             loss, exact = self._accumulate(batches, trained)
+            kl = self._hold(replayed)
         except BaseException:  # memory that did not suffice, or a signal: what is half summed up must not stay
             self._clear()
             raise
         self._scaler.unscale_(self._optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
-        is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
+        is_finite = math.isfinite(loss + kl) and (self._scaler.is_enabled() or math.isfinite(norm))
         if is_finite:
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate
             self._scaler.step(self._optimizer)
         self._scaler.update()
         self._clear()
-        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
+        mean_kl = kl / replayed.places if replayed.batches else None
+        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite, mean_kl)
 
     def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[float, list[bool]]:
         factor = self._scaler.scale(torch.tensor(1 / trained, device=self._network.device))
@@ -70,6 +99,11 @@ class Updater:
             loss += float(score.loss.detach()) / trained
             exact += rows_right(batch, score.correct_N)
         return loss, exact
+
+    def _hold(self, replayed: Replayed) -> float:
+        """The divergence at all replayed places, its gradient added."""
+        factor = self._scaler.scale(torch.tensor(replayed.weight, device=self._network.device))
+        return sum(float(self._network.hold(batch, factor)) for batch in replayed.batches)
 
     def _clear(self) -> None:
         # On a GPU recorded passes write to these very gradients.
