@@ -10,6 +10,7 @@ import pytest
 import torch
 from rapidfuzz import fuzz, process
 
+from tests.model import test_engine
 from tests.tiny import PEFT_TALKS, tiny_folder, tiny_network, tiny_renderer
 from tests.training.runs import begun, gone_on, learned, lines, weights, write_table
 from znatok.data.batch import make_batch
@@ -297,6 +298,21 @@ def test_a_gradient_of_replay_that_is_no_number_changes_nothing(pieces):
     replayed = Replayed((make_batch([pieces[0]]),), torch.inf)
     assert not updater(network).update([table_batch(renderer)], 0.01, replayed).is_finite
     assert all(torch.equal(one, two) for one, two in zip(before, network.weights(), strict=True))
+
+
+def test_in_float16_both_gradients_are_scaled_alike():
+    rows, more = test_engine.batch(30, 22), test_engine.batch(40)
+    seen = {}
+    for dtype in (torch.float32, torch.float16):
+        model = test_engine.network(dtype=dtype)
+        before = [weight.detach().clone() for weight in model.weights()]
+        step = updater(model).update([rows], 1e-3, Replayed((more,), 0.01))
+        assert step.is_finite
+        moved = [weight.detach() - old for weight, old in zip(model.weights(), before, strict=True)]
+        seen[dtype] = step.kl, torch.cat([one.flatten() for one in moved])
+    (kl, moved), (half_kl, half_moved) = seen.values()
+    assert half_kl == pytest.approx(kl, rel=2e-2)
+    assert torch.cosine_similarity(moved, half_moved, dim=0) > 0.9
 
 
 # ---- a run -----------------------------------------------------------------------------------------------------------

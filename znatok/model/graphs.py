@@ -20,7 +20,7 @@ MOST = 8
 """Graphs kept: each holds the memory of a whole pass."""
 
 COLUMNS, ANSWERS = 32, 128
-"""Sizes are rounded up to multiples of these."""
+"""Sizes are rounded up to multiples of these, unless a coarser one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ class _Recorded:
 class Graphs:
     """Passes of one model, by their size."""
 
-    def __init__(self, run: Pass, weights: Sequence[nn.Parameter]) -> None:
+    def __init__(self, run: Pass, weights: Sequence[nn.Parameter], columns: int = COLUMNS) -> None:
+        """columns: batches are padded to multiples of so many."""
         self._run = run
+        self._columns = columns
         self._weights = weights
         self._recorded: dict[_Size, _Recorded] = {}
         self._pool: Any = None
@@ -65,7 +67,7 @@ class Graphs:
         None where the batch fits none of the recorded sizes and there is no room for another.
         """
         rows, columns = batch.ids_BL.shape
-        wanted = _Size(rows, _rounded(columns, COLUMNS), _rounded(len(batch.target_N), ANSWERS))
+        wanted = _Size(rows, _rounded(columns, self._columns), _rounded(len(batch.target_N), ANSWERS))
         if wanted not in self._recorded and len(self._recorded) < MOST:
             self._recorded[wanted] = self._record(wanted)
         fitting = [size for size in self._recorded if size.holds(wanted)]

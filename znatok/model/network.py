@@ -32,6 +32,9 @@ Quantization = Literal["none", "nf4", "int8"]
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
+HELD_COLUMNS = 128
+"""Replayed pieces are padded to multiples of these on a GPU: to record one more size would cost more than padding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
@@ -150,7 +153,7 @@ class Network:
         self._engine = Engine(self._base) if can_run(self._base) else None
         is_graphed = self._engine is not None and self.device.type == "cuda" and not self.needs_loss_scaling
         self._graphs = Graphs(self._pass, self.weights()) if is_graphed else None
-        self._held_graphs = Graphs(self._held_pass, self.weights()) if is_graphed else None
+        self._held_graphs = Graphs(self._held_pass, self.weights(), HELD_COLUMNS) if is_graphed else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
