@@ -18,7 +18,7 @@ from znatok.data.likeness import ALIKE, plain
 from znatok.exam.forgetting import as_plain_text, general
 from znatok.model.network import Adapter
 from znatok.records import Rendered, Row
-from znatok.training.events import Resumed, Stepped, Stopped, TrainingEnded
+from znatok.training.events import Stopped, TrainingEnded
 from znatok.training.replay import FEWEST, LANGUAGES, REPLY_TOKENS, Replay, divided, everyday, gather
 from znatok.training.state import State
 from znatok.training.step import Replayed, Updater
@@ -267,14 +267,14 @@ def test_an_update_is_one_step_from_the_sum_of_both_gradients(pieces):
 
 
 def test_with_a_great_weight_the_model_stays_at_its_base_and_without_it_does_not(pieces):
-    chosen = [make_batch([piece]) for piece in (*pieces[:3], *pieces[-3:])]
+    chosen = [make_batch([piece]) for piece in (*pieces[:2], *pieces[-2:])]
     places = sum(len(one.target_N) for one in chosen)
 
     def away(network):
         return fmean(float(network.divergence(one)) for one in chosen)
 
-    free, _ = taught(Replayed(), 25)
-    held, done = taught(Replayed(tuple(chosen), 100 / places), 25)
+    free, _ = taught(Replayed(), 15)
+    held, done = taught(Replayed(tuple(chosen), 100 / places), 15)
     assert away(free) > 0.3
     assert away(held) < 0.05 * away(free)
     assert done[-1].kl < 0.1
@@ -332,33 +332,33 @@ def end_of(told):
     return next(event for event in told if isinstance(event, TrainingEnded))
 
 
-KINDS = {"learn": {"replay": 0.5}, "dropout": {"replay": 0.5, "lora_dropout": 0.2, "gradient_accumulation_steps": 2}}
+KINDS = {
+    "learn": {"replay": 0.5, "finishing_rounds": 1},
+    "dropout, accumulated": {
+        "replay": 0.5,
+        "lora_dropout": 0.2,
+        "gradient_accumulation_steps": 2,
+        "finishing_rounds": 0,
+    },
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_with_replay_stopped_after_every_update_ends_with_the_bytes_of_one_that_was_not(
+def test_a_run_with_replay_stopped_again_and_again_ends_with_the_bytes_of_one_that_was_not(
     table, model, tmp_path, kind
 ):
     learned(table, model, tmp_path / "whole", **KINDS[kind])
     run = tmp_path / "run"
     begun(table, model, run, 1, **KINDS[kind])
     sittings = 1
-    while end_of(gone_on(run, 1)).stopped_because is Stopped.INTERRUPTED:
+    while end_of(gone_on(run, 2)).stopped_because is Stopped.INTERRUPTED:
         sittings += 1
         assert sittings < 40
-    assert sittings > 3
+    assert sittings > 1
     assert weights(run) == weights(tmp_path / "whole")
     seen, expected = ([line["kl"] for line in lines(at, "stepped")] for at in (run, tmp_path / "whole"))
     assert seen == expected
     assert sum(kl is not None for kl in seen) >= 2
-
-
-def test_a_run_stopped_before_its_first_update_goes_on_to_the_same_bytes(table, model, tmp_path):
-    learned(table, model, tmp_path / "whole", replay=0.5)
-    told = begun(table, model, tmp_path / "run", 0, replay=0.5)
-    assert not [one for one in told if isinstance(one, Stepped)]
-    assert [one for one in gone_on(tmp_path / "run") if isinstance(one, Resumed)]
-    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
 def test_replay_changes_the_weights_and_nothing_that_is_counted_of_the_table(table, model, tmp_path):
