@@ -22,7 +22,13 @@ ParaphraseUse = Literal["split", "train", "exam"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
-    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 9.0, "finishing_rounds": 16},
+    "quick": {
+        "spread_rows": 16,
+        "per_device_train_batch_size": 2,
+        "num_train_epochs": 9.0,
+        "finishing_rounds": 16,
+        "replay": 0.0,
+    },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
     "classic": {
@@ -44,6 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "rewording": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
+        "replay": 0.0,
         "logging_steps": 2,
         "save_total_limit": 2,
         "test_size": 0.2,
@@ -102,6 +109,8 @@ class Settings(Reading):
     rewording: float = Field(0.65, ge=0, le=1)
     paraphrases: ParaphraseUse = "split"
     finishing_rounds: int = Field(8, ge=0)
+    replay: float = Field(0.1, ge=0, le=0.5)
+    replay_weight: float = Field(1.0, gt=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)
     logging_steps: int = Field(1, ge=1)

@@ -4,7 +4,7 @@ import torch
 from tests.model.test_engine import batch, network
 from tests.tiny import PEFT_TALKS
 from znatok.model.graphs import MOST
-from znatok.training.step import Updater
+from znatok.training.step import Replayed, Updater
 
 pytestmark = [
     *PEFT_TALKS,
@@ -61,3 +61,38 @@ def test_more_sizes_than_there_is_room_for_go_the_plain_way_and_stay_right():
         ours, theirs = graphed.backward(rows, 0.1).loss.detach(), plain.backward(rows, 0.1).loss.detach()
         assert float(ours) == pytest.approx(float(theirs), rel=1e-4)
     assert len(graphed._graphs._recorded) == MOST
+
+
+def test_a_recorded_hold_gives_the_divergence_and_gradients_of_a_plain_one():
+    plain, graphed = on_gpu(False), on_gpu(True)
+    plain._held_graphs = None
+
+    def held(model, rows):
+        kl = model.hold(rows, 0.01)
+        found = [weight.grad.clone() for weight in model.weights()]
+        for weight in model.weights():
+            weight.grad.zero_()
+        return float(kl), found
+
+    for lengths in ((40,), (37,), (70,)):
+        rows = batch(*lengths)
+        for _ in range(2):  # recorded, then replayed
+            kl, ours = held(graphed, rows)
+            expected, theirs = held(plain, rows)
+            assert kl == pytest.approx(expected, rel=1e-3)
+            for one, other in zip(ours, theirs, strict=True):
+                assert (one - other).norm() < 5e-3 * other.norm()
+    assert graphed._held_graphs._recorded
+
+
+def test_updates_with_replay_give_the_losses_and_divergences_of_plain_ones():
+    def seen(graphed: bool) -> list[float]:
+        model = on_gpu(graphed)
+        if not graphed:
+            model._held_graphs = None
+        updater = Updater(model, optim="adamw_torch", beta2=0.99, weight_decay=0.01, max_grad_norm=1.0)
+        replayed = Replayed((batch(50), batch(33)), 0.01)
+        steps = [updater.update([batch(30, 22)], 5e-3, replayed) for _ in range(12)]
+        return [value for step in steps for value in (step.loss, step.kl)]
+
+    assert seen(True) == pytest.approx(seen(False), rel=5e-3)

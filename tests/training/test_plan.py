@@ -7,7 +7,7 @@ from znatok.data.render import load_renderer
 from znatok.errors import TableError
 from znatok.model.source import find_base
 from znatok.settings import make_settings
-from znatok.training.lesson import ENOUGH_EXPOSURES
+from znatok.training.lesson import ENOUGH_EXPOSURES, REPLAY_COST
 from znatok.training.plan import make_plan
 
 
@@ -190,3 +190,42 @@ def test_what_is_asked_to_be_repeatable_says_what_that_costs(base, table, monkey
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10**11, 10**11))
     ((_, reason),) = line(plan_of(base, table, deterministic=True))
     assert "on this GPU" in reason
+
+
+def lines_on_replay(plan):
+    return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "replay"]
+
+
+def test_the_plan_says_what_share_is_replayed_and_counts_its_time(base, table):
+    plan = plan_of(base, table)
+    ((value, why),) = lines_on_replay(plan)
+    assert value == "10% of the tokens"
+    assert "--replay 0 turns it off" in why
+    without = plan_of(base, table, replay=0.0)
+    assert lines_on_replay(without) == []
+    assert plan.tokens == without.tokens
+    assert without.training_seconds * without.tokens_per_second == pytest.approx(without.tokens)
+    assert plan.training_seconds * plan.tokens_per_second == pytest.approx(
+        plan.tokens * (1 + REPLAY_COST / 9), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("preset", ["quick", "classic"])
+def test_short_and_old_recipes_replay_nothing(base, table, preset):
+    plan = plan_of(base, table, preset=preset)
+    assert plan.replay_cost == 0
+    assert lines_on_replay(plan) == []
+
+
+def test_a_weight_without_replay_is_said_to_change_nothing(base, table):
+    plan = plan_of(base, table, replay=0.0, replay_weight=3.0)
+    assert lines_on_replay(plan) == [("none", "--replay is 0, so --replay-weight changes nothing")]
+
+
+def test_minutes_leave_room_for_replay(base, table, monkeypatch):
+    from znatok.model import speed
+
+    monkeypatch.setattr(speed, "forecast_tokens_per_second", lambda *_: 300)
+    few, more = (plan_of(base, table, minutes=4, replay=share) for share in (0.5, 0.0))
+    assert len(few.rows) < len(more.rows)
+    assert few.seconds <= 240

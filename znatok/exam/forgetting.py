@@ -151,12 +151,12 @@ def bits_per_byte(network: Network, renderer: Renderer, paragraphs: Sequence[str
 
     Each paragraph is plain text by itself, without question and answer marks, so that all fit any context.
     """
-    batch = make_batch([_as_plain_text(renderer, paragraph) for paragraph in paragraphs])
+    batch = make_batch([as_plain_text(renderer, paragraph) for paragraph in paragraphs])
     nats = -float(network.log_probs(batch).double().sum())
     return nats / log(2) / sum(len(paragraph.encode()) for paragraph in paragraphs)
 
 
-def _as_plain_text(renderer: Renderer, paragraph: str) -> Rendered:
+def as_plain_text(renderer: Renderer, paragraph: str) -> Rendered:
     """All of the paragraph as targets, after the control token that any conversation opens with, or a line break.
 
     Many models foresee nothing well when the token that began every text they read is absent.

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from znatok.data.batch import Batch
 
-Pass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""ids (B, L), positions (N,), targets (N,), weights (N,) → summed loss, hits (N,), log-probabilities (N,)."""
+Pass = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, ...]]
+"""ids (B, L), positions (N,), targets (N,), weights (N,) → summed loss, and what else is known of each answer, (N,)."""
 
 MOST = 8
 """Graphs kept: each holds the memory of a whole pass."""
 
 COLUMNS, ANSWERS = 32, 128
-"""Sizes are rounded up to multiples of these."""
+"""Sizes are rounded up to multiples of these, unless a coarser one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +46,29 @@ class _Padded:
     target_N: Tensor
     weight_N: Tensor
     factor: Tensor
-    replay: Callable[[], tuple[Tensor, Tensor, Tensor]]
+    replay: Callable[[], tuple[Tensor, ...]]
 
 
 class Graphs:
     """Passes of one model, by their size."""
 
-    def __init__(self, run: Pass, weights: Sequence[nn.Parameter]) -> None:
+    def __init__(self, run: Pass, weights: Sequence[nn.Parameter], columns: int = COLUMNS) -> None:
+        """columns: batches are padded to multiples of so many."""
         self._run = run
+        self._columns = columns
         self._weights = weights
         self._recorded: dict[_Size, _Padded] = {}
         self._pool: Any = None
 
-    def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Adds the gradient of `factor` times the batch's loss; gives loss, hits and log-probabilities of its answers.
+    def backward(self, batch: Batch, factor: Tensor | float) -> tuple[Tensor, ...] | None:
+        """Adds the gradient of `factor` times the batch's loss; gives what the pass gives.
 
         None where the batch fits none of the recorded sizes and there is no room for another. With deterministic
         algorithms a batch is always padded to the same size, recorded or not: else its bits would depend on which sizes
         came before it, and a run that was resumed would end with others.
         """
         rows, columns = batch.ids_BL.shape
-        wanted = _Size(rows, _rounded(columns, COLUMNS), _rounded(len(batch.target_N), ANSWERS))
+        wanted = _Size(rows, _rounded(columns, self._columns), _rounded(len(batch.target_N), ANSWERS))
         if wanted not in self._recorded and len(self._recorded) < MOST:
             self._recorded[wanted] = self._record(wanted)
         if torch.are_deterministic_algorithms_enabled():
@@ -85,8 +87,8 @@ class Graphs:
         one.weight_N.zero_()
         one.weight_N[:answers] = 1
         one.factor.copy_(torch.as_tensor(factor))
-        loss, correct_N, logp_N = one.replay()
-        return loss.clone(), correct_N[:answers].clone(), logp_N[:answers].clone()
+        loss, *of_each = one.replay()
+        return loss.clone(), *(values_N[:answers].clone() for values_N in of_each)
 
     def _prepare(self, size: _Size) -> _Padded:
         """The pass, launched kernel by kernel."""
@@ -99,10 +101,10 @@ class Graphs:
         weight_N = torch.zeros(size.answers, device=device)
         factor = torch.ones((), device=device)
 
-        def once() -> tuple[Tensor, Tensor, Tensor]:
-            loss, correct_N, logp_N = self._run(ids_BL, position_N, target_N, weight_N)
+        def once() -> tuple[Tensor, ...]:
+            loss, *of_each = self._run(ids_BL, position_N, target_N, weight_N)
             (loss * factor).backward()  # type: ignore[no-untyped-call]
-            return loss.detach(), correct_N, logp_N
+            return loss.detach(), *of_each
 
         return _Padded(ids_BL, position_N, target_N, weight_N, factor, once)
 
@@ -117,15 +119,15 @@ class Graphs:
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            loss, correct_N, logp_N = padded.replay()
+            found = padded.replay()
         self._pool = self._pool or graph.pool()
         for weight, gradient in zip(self._weights, before, strict=True):
             assert weight.grad is not None
             weight.grad.copy_(gradient)
 
-        def replay() -> tuple[Tensor, Tensor, Tensor]:
+        def replay() -> tuple[Tensor, ...]:
             graph.replay()
-            return loss, correct_N, logp_N
+            return found
 
         return replace(padded, replay=replay)
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from znatok.model.loss import CHUNK
+from znatok.model.loss import CHUNK, divergence
 
 
 def token_log_probs(hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> Tensor:
@@ -20,16 +20,11 @@ def token_log_probs(hidden_NH: Tensor, head_VH: Tensor, target_N: Tensor) -> Ten
     return logp_N
 
 
+@torch.no_grad()
 def kl_divergence(hidden_NH: Tensor, other_NH: Tensor, head_VH: Tensor) -> Tensor:
     """KL(one ‖ other) between the predictions from two hidden states, in nats, at each of N positions.
 
     Shapes: hidden and other (N, H), head (V, H) → (N,) float32.
     """
-    kl_N = torch.empty(len(hidden_NH), dtype=torch.float32, device=hidden_NH.device)
-    chunk = CHUNK // 4  # two whole distributions and what is made of them exist at once
-    for start in range(0, len(hidden_NH), chunk):
-        part = slice(start, start + chunk)
-        one = F.linear(hidden_NH[part], head_VH).float().log_softmax(-1)
-        other = F.linear(other_NH[part], head_VH).float().log_softmax(-1)
-        kl_N[part] = F.kl_div(other, one, reduction="none", log_target=True).sum(-1)
+    _, kl_N = divergence(other_NH, hidden_NH, head_VH)
     return kl_N.clamp_(min=0)  # rounding alone can take it below

@@ -21,7 +21,7 @@ from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.lora import hasten_lora
-from znatok.model.loss import answer_loss
+from znatok.model.loss import answer_loss, divergence
 from znatok.model.source import BaseSource
 from znatok.model.weight_files import read_shapes
 from znatok.records import Rendered
@@ -32,6 +32,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["none", "nf4", "int8"]
 
 ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+HELD_COLUMNS = 128
+"""Replayed pieces are padded to multiples of these on a GPU: to record one more size would cost more than padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Network:
         self._is_settled = False
         self._graphs: Graphs | None = None
         self._desk: Desk | None = None
+        self._held_graphs: Graphs | None = None
         self._is_alone = False
 
     @property
@@ -152,7 +156,9 @@ class Network:
         self._engine = Engine(self._base) if can_run(self._base) else None
         self._is_settled, self._desk = True, None
         is_graphed = self._engine is not None and not self._engine.drops and self.device.type == "cuda"
-        self._graphs = Graphs(self._pass, self.weights()) if is_graphed and self.has_adapter else None
+        is_graphed = is_graphed and self.has_adapter
+        self._graphs = Graphs(self._pass, self.weights()) if is_graphed else None
+        self._held_graphs = Graphs(self._held_pass, self.weights(), HELD_COLUMNS) if is_graphed else None
 
     def save_adapter(self, folder: Path) -> None:
         """Writes the adapter in PEFT's format, whole or not at all."""
@@ -232,11 +238,33 @@ class Network:
         (score.loss * factor).backward()  # type: ignore[no-untyped-call]
         return score
 
+    def hold(self, batch: Batch, factor: Tensor | float) -> Tensor:
+        """KL(base ‖ tuned) in nats, summed over the batch's trained places, whose tokens say nothing here; the gradient
+        of `factor` times it is added to that of the weights.
+        """
+        graphs = self._held_graphs if batch.ids_BL.shape[1] <= LONGEST else None
+        if graphs and (found := graphs.backward(batch, factor)):
+            return found[0]
+        kl, _ = self._held_pass(self._here(batch.ids_BL), self._here(batch.position_N), None, None)
+        (kl * factor).backward()  # type: ignore[no-untyped-call]
+        return kl.detach()
+
     def _pass(
         self, ids_BL: Tensor, position_N: Tensor, target_N: Tensor, weight_N: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         hidden_NH = self._hidden(ids_BL, position_N)
         return answer_loss(hidden_NH, self._base.lm_head.weight.detach(), target_N, weight_N)
+
+    def _held_pass(
+        self, ids_BL: Tensor, position_N: Tensor, _target_N: Tensor | None, weight_N: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        base_NH = self._base_hidden(ids_BL, position_N)
+        return divergence(self._hidden(ids_BL, position_N), base_NH, self._base.lm_head.weight.detach(), weight_N)
+
+    @torch.no_grad()
+    def _base_hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
+        with self.base_alone():
+            return self._hidden(ids_BL, position_N)
 
     def _hidden(self, ids_BL: Tensor, position_N: Tensor) -> Tensor:
         """The last hidden states at the flattened places `position_N`, (N, H)."""
@@ -272,8 +300,7 @@ class Network:
         Not to be called inside `base_alone`, which it uses itself.
         """
         ids_BL, position_N = self._here(batch.ids_BL), self._here(batch.position_N)
-        with self.base_alone():
-            base_NH = self._hidden(ids_BL, position_N)
+        base_NH = self._base_hidden(ids_BL, position_N)
         kl_N = kl_divergence(base_NH, self._hidden(ids_BL, position_N), self._base.lm_head.weight).cpu()
         row_N = torch.from_numpy(batch.row_N)
         sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)

@@ -76,7 +76,8 @@ class Sampled:
 @dataclass(frozen=True, slots=True)
 class Stepped:
     """One update of the weights. `loss` is per trained token; `exact` the share of rows whose last exposure was right
-    in every token (None before every row was seen)."""
+    in every token (None before every row was seen); `kl` how far the model is from its base on what was replayed, in
+    nats a token (None where nothing was)."""
 
     step: int
     steps: int
@@ -86,6 +87,7 @@ class Stepped:
     tokens: int
     tokens_per_second: float
     seconds_left: float
+    kl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ VALIDATION_SHARE = 0.02
 GENERATED_PER_TRAINED = 1.5
 """Tokens generated in the exam in the time of one token trained: a guess; at 40 rows it was 0.9 (docs/log.md)."""
 
+REPLAY_COST = 1.7
+"""What a replayed token costs, in trained ones: the base reads it, too, every token is scored by both, and before
+training the base replies. By the products alone 1.55 for the built-in model; the rest for the replies is a guess."""
+
 START_SECONDS = 10
 RESERVE = 0.1
 """Share of the time given that is kept back for what a forecast cannot know."""
@@ -54,7 +58,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all."""
+    """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
+
+    `replay`: share of all tokens that is replayed from everyday text.
+    """
 
     rows: tuple[Row, ...]
     heldout: tuple[Row, ...]
@@ -62,11 +69,17 @@ class Lesson:
     costs: dict[int, Cost]
     before_sample: int
     reason: str | None
+    replay: float = 0.0
 
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures."""
         return int(self.exposures * sum(self.costs[row.number].tokens for row in self.rows))
+
+    @property
+    def replay_cost(self) -> int:
+        """The cost of what is replayed, in trained tokens."""
+        return int(REPLAY_COST * replayed_per_token(self.replay) * self.tokens)
 
     @property
     def longest(self) -> int:
@@ -88,6 +101,11 @@ class Lesson:
     @property
     def validation(self) -> QuestionSet:
         return validation_set(self.rows, self.heldout, self.exposures)
+
+
+def replayed_per_token(share: float) -> float:
+    """Tokens replayed for each of the table, where `share` of both together are."""
+    return share / (1 - share)
 
 
 def validation_set(rows: tuple[Row, ...], heldout: tuple[Row, ...], exposures: float) -> QuestionSet:
@@ -122,17 +140,19 @@ def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
     if settings.minutes is None:
-        return Lesson(rows, heldout, settings.num_train_epochs, costs, _before_sample(len(rows)), reason)
+        return Lesson(
+            rows, heldout, settings.num_train_epochs, costs, _before_sample(len(rows)), reason, settings.replay
+        )
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None)
-        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / chosen.tokens)
+        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay)
+        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)
-    return Lesson(chosen.rows, heldout, max(exposures, ENOUGH_EXPOSURES), costs, chosen.before_sample, why)
+    return replace(chosen, exposures=max(exposures, ENOUGH_EXPOSURES), reason=why)
 
 
 def divide_paraphrases(rows: Sequence[Row], use: ParaphraseUse) -> tuple[Row, ...]:

@@ -61,6 +61,7 @@ class Plan:
     exposures: float
     steps: int
     tokens: int
+    replay_cost: int
     tokens_per_second: float
     exam_tokens: int
     before_sample: int
@@ -70,7 +71,7 @@ class Plan:
 
     @property
     def training_seconds(self) -> float:
-        return self.tokens / self.tokens_per_second
+        return (self.tokens + self.replay_cost) / self.tokens_per_second
 
     @property
     def exam_seconds(self) -> float:
@@ -80,6 +81,11 @@ class Plan:
     def seconds(self) -> float:
         """Training and exam together, as forecast."""
         return self.training_seconds + self.exam_seconds
+
+    @property
+    def replay_factor(self) -> float:
+        """What replay multiplies the work for each token of the table by."""
+        return 1 + self.replay_cost / self.tokens
 
     @property
     def trained_paraphrases(self) -> int:
@@ -135,6 +141,7 @@ def make_plan(
         exposures=lesson.exposures,
         steps=max(1, round(lesson.exposures * batches / accumulation)),
         tokens=lesson.tokens,
+        replay_cost=lesson.replay_cost,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
         before_sample=lesson.before_sample,
@@ -244,6 +251,7 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
+    yield from _replay(settings)
     yield Choice(text("plan.memory"), text("plan.gigabytes", gigabytes=f"{plan.memory_bytes / 1e9:.1f}"), "")
     minutes = text("plan.minutes", minutes=max(1, round(plan.seconds / 60)))
     yield _choice("time", minutes, "time", speed=f"{plan.tokens_per_second:.0f}")
@@ -257,6 +265,14 @@ def _paraphrases(plan: Plan, settings: Settings, table: Table) -> Iterator[Choic
         yield Choice(text("plan.paraphrases"), value, text(f"plan.why.paraphrases_{settings.paraphrases}"))
     elif settings.paraphrases != PRESETS[settings.preset].get("paraphrases", Settings().paraphrases):
         yield _choice("paraphrases", text("plan.paraphrases_none"), "paraphrases_none")
+
+
+def _replay(settings: Settings) -> Iterator[Choice]:
+    """The share that is replayed; or that nothing is, where its weight was asked for."""
+    if settings.replay:
+        yield _choice("replay", text("plan.replay_share", percent=f"{100 * settings.replay:.3g}"), "replay")
+    elif settings.replay_weight != Settings().replay_weight:
+        yield _choice("replay", text("plan.replay_none"), "replay_none")
 
 
 def _choice(name: str, value: str, reason: str, **values: Any) -> Choice:

@@ -47,6 +47,10 @@ class State:
     """The lowest mean of `RECENT_LOSSES` losses so far."""
     above: int = 0
     """Updates in a row in which that mean was too high."""
+    replays: int = 0
+    """Pieces replayed."""
+    replayed: int = 0
+    """Their tokens, which `tokens` does not count."""
 
     def note(self, loss: float) -> None:
         """Takes in the loss of an update."""

@@ -19,12 +19,38 @@ OPTIMIZER, CPU_GENERATOR, GPU_GENERATOR = "optimizer/", "generator/cpu", "genera
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one update showed. `loss` is per trained token; `exact` one flag a row, in the order of the batches."""
+    """What one update showed. `loss` is per trained token; `exact` one flag a row, in the order of the batches.
+
+    `kl`: KL(base ‖ tuned) in nats at a replayed place; None where nothing was replayed. `tokens` counts none of it.
+    """
 
     loss: float
     exact: tuple[bool, ...]
     tokens: int
     is_finite: bool
+    kl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What an update replays: the model is to say there what its base says. Nothing by itself.
+
+    `weight`: what the divergence at each place counts, beside the mean loss of the trained tokens.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    weight: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return sum(batch.tokens for batch in self.batches)
+
+    @property
+    def places(self) -> int:
+        return sum(len(batch.target_N) for batch in self.batches)
+
+
+NOTHING = Replayed()
 
 
 class Updater:
@@ -40,14 +66,16 @@ class Updater:
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
         self._skips = optim == "adamw_torch" and not network.needs_loss_scaling
 
-    def update(self, batches: Sequence[Batch], learning_rate: float) -> Step:
+    def update(self, batches: Sequence[Batch], learning_rate: float, replayed: Replayed = NOTHING) -> Step:
         """Accumulates the batches into one update. 4 × 2 rows give what 8 give: the loss is per trained token of all.
 
-        Where the loss or the gradient is not finite, nothing is changed.
+        The gradient of what is replayed is added to theirs. Where a loss or the gradient is not finite, nothing is
+        changed.
         """
         trained = sum(len(batch.target_N) for batch in batches)
         try:
             losses, hits = self._accumulate(batches, trained)
+            held = self._hold(replayed)
         except BaseException:  # memory that did not suffice, or a signal: what is half summed up must not stay
             self._clear()
             raise
@@ -56,25 +84,31 @@ class Updater:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         if self._skips:  # the kernel sees for itself whether loss and gradient are finite: nobody waits for the GPU
-            is_bad = torch.isfinite(torch.stack([*losses, norm])).all().logical_not()
+            is_bad = torch.isfinite(torch.stack([*losses, *held, norm])).all().logical_not()
             self._optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
             self._optimizer.step()
             self._clear()
-        loss = sum(map(float, losses)) / trained
-        is_finite = math.isfinite(loss) and (self._scaler.is_enabled() or math.isfinite(norm))
+        loss, kl = sum(map(float, losses)) / trained, sum(map(float, held))
+        is_finite = math.isfinite(loss + kl) and (self._scaler.is_enabled() or math.isfinite(norm))
         if not self._skips:
             if is_finite:
                 self._scaler.step(self._optimizer)
             self._scaler.update()
             self._clear()
         exact = [one for batch, correct_N in zip(batches, hits, strict=True) for one in rows_right(batch, correct_N)]
-        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite)
+        mean_kl = kl / replayed.places if replayed.batches else None
+        return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite, mean_kl)
 
     def _accumulate(self, batches: Sequence[Batch], trained: int) -> tuple[list[Tensor], list[Tensor]]:
         """The summed loss and the hits of each batch; their gradients are added to those of the weights."""
         factor = self._scaler.scale(torch.tensor(1 / trained, device=self._network.device))
         scores = [self._network.backward(batch, factor) for batch in batches]
         return [score.loss.detach() for score in scores], [score.correct_N for score in scores]
+
+    def _hold(self, replayed: Replayed) -> list[Tensor]:
+        """The summed divergence of each replayed batch; their gradients are added to those of the weights."""
+        factor = self._scaler.scale(torch.tensor(replayed.weight, device=self._network.device))
+        return [self._network.hold(batch, factor).detach() for batch in replayed.batches]
 
     def _clear(self) -> None:
         # On a GPU recorded passes write to these very gradients.

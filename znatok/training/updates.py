@@ -16,13 +16,14 @@ from znatok.settings import Settings
 from znatok.training.checkpoints import Checkpoint, Checkpoints, mark_ended
 from znatok.training.events import BatchHalved, Event, FellBack, Forecast, MemorySpared, Stepped, Stopped, TrainingEnded
 from znatok.training.exposures import Exposures
-from znatok.training.lesson import POINTS
+from znatok.training.lesson import POINTS, REPLAY_COST
 from znatok.training.metrics import cut_metrics, logged
 from znatok.training.plan import Plan
 from znatok.training.probes import FIRST_ANSWER_TOKENS, missed, sample_tokens, sampled, validated
+from znatok.training.replay import make_replay
 from znatok.training.schedule import rate_factor
 from znatok.training.state import State
-from znatok.training.step import Step, Updater, is_out_of_memory
+from znatok.training.step import NOTHING, Replayed, Step, Updater, is_out_of_memory
 
 MEASURED_STEPS = 3
 """Updates after which the forecast is measured instead of guessed."""
@@ -94,10 +95,11 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         yield from _before(course, stop)
         state.shown = 0
         checkpoints.save(state)
+    replay = make_replay(network, renderer, plan, settings, stop)
     network.train()
     batches, stopped, begun = iter(exposures), Stopped.PLANNED_END, state.step
     rows: tuple[int, ...] = ()
-    recent: deque[float] = deque(maxlen=50)  # tokens a second, update by update
+    recent: deque[float] = deque(maxlen=50)  # tokens a second, update by update, what is replayed counted by its cost
     try:
         while True:
             if stop.is_set():
@@ -122,14 +124,16 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             group = _next_group(exposures, batches, state, plan.accumulation)
             places = [place for _, batch_places in group for place in batch_places]
             rate = _rate(course, state)
-            done = _update(network, updater, [batch for batch, _ in group], state, rate)
+            shown = [batch for batch, _ in group]
+            replayed = replay.due(state, shown) if replay else NOTHING
+            done = _update(network, updater, shown, replayed, state, rate)
             if done is None:
                 stopped = Stopped.OUT_OF_MEMORY
                 break
             if done.is_finite:
                 seconds = time.perf_counter() - clock
-                _take_in(state, done, places, seconds)
-                recent.append(done.tokens / seconds)
+                _take_in(state, done, places, replayed, seconds)
+                recent.append((done.tokens + REPLAY_COST * replayed.tokens) / seconds)
             if not done.is_finite or state.has_diverged:
                 rows = () if done.is_finite else tuple(plan.rows[place].number for place in places)
                 left = state.step
@@ -145,7 +149,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                 continue
 
             speed = median(recent)
-            stepped = _stepped(course, state, done.loss, rate, speed)
+            stepped = _stepped(course, state, done, rate, speed)
             if state.step % settings.logging_steps == 0 or state.step == state.steps:
                 logged(run, stepped)
             yield stepped
@@ -157,7 +161,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             if is_measured or (plan.budget_seconds and state.step in _points(state.planned)):
                 if plan.budget_seconds and state.step < state.steps:  # at the end there is nothing left to fit
                     state.steps = state.planned = _refitted(plan, state, speed, started)
-                yield logged(run, Forecast(state.steps, speed, _seconds_left(plan, state, speed)))
+                yield logged(run, Forecast(state.steps, speed / plan.replay_factor, _seconds_left(plan, state, speed)))
             if checkpoints.seconds_since > SAVE_SECONDS and not state.above:
                 checkpoints.save(state)
         if stopped is Stopped.DIVERGED:
@@ -216,12 +220,14 @@ def _rate(course: Course, state: State) -> float:
     return rate * SLOWED_RATE if state.is_slowed else rate
 
 
-def _update(network: Network, updater: Updater, batches: Sequence[Batch], state: State, rate: float) -> Step | None:
+def _update(
+    network: Network, updater: Updater, batches: Sequence[Batch], replayed: Replayed, state: State, rate: float
+) -> Step | None:
     """One update. Until memory suffices, less is kept, then batches are halved; None where single rows are too much."""
     while True:
         pieces = [piece for batch in batches for piece in divide(batch, state.halvings)]
         try:
-            return updater.update(pieces, rate)
+            return updater.update(pieces, rate, replayed)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -232,25 +238,29 @@ def _update(network: Network, updater: Updater, batches: Sequence[Batch], state:
         state.halvings += 1
 
 
-def _take_in(state: State, done: Step, places: Sequence[int], seconds: float) -> None:
+def _take_in(state: State, done: Step, places: Sequence[int], replayed: Replayed, seconds: float) -> None:
     state.step += 1
     state.tokens += done.tokens
+    state.replays += len(replayed.batches)
+    state.replayed += replayed.tokens
     state.seconds += seconds
     state.exact.update(zip(places, done.exact, strict=True))
     if not state.rounds:  # later only the hardest rows are shown
         state.note(done.loss)
 
 
-def _stepped(course: Course, state: State, loss: float, rate: float, speed: float) -> Stepped:
+def _stepped(course: Course, state: State, done: Step, rate: float, speed: float) -> Stepped:
     rows = len(course.plan.rows)
     share = sum(state.exact.values()) / rows if len(state.exact) == rows else None
     left = _seconds_left(course.plan, state, speed)
-    return Stepped(state.step, state.steps, loss, share, rate, state.tokens, state.tokens / state.seconds, left)
+    speed = state.tokens / state.seconds
+    return Stepped(state.step, state.steps, done.loss, share, rate, state.tokens, speed, left, done.kl)
 
 
 def _seconds_left(plan: Plan, state: State, speed: float) -> float:
     """Of training and exam together."""
-    return plan.exam_tokens / speed + (state.steps - state.step) * (state.tokens / state.step) / speed
+    per_step = plan.replay_factor * state.tokens / state.step
+    return (plan.exam_tokens + (state.steps - state.step) * per_step) / speed
 
 
 def _points(steps: int) -> frozenset[int]:
@@ -262,4 +272,5 @@ def _refitted(plan: Plan, state: State, speed: float, started: float) -> int:
     """The number of steps that the measured speed leaves room for in the time that was set."""
     assert plan.budget_seconds is not None
     left = plan.budget_seconds - (time.monotonic() - started) - plan.exam_tokens / speed
-    return max(state.step + 1, min(int(plan.steps * 1.5), state.step + int(left * speed / (state.tokens / state.step))))
+    per_step = plan.replay_factor * state.tokens / state.step
+    return max(state.step + 1, min(int(plan.steps * 1.5), state.step + int(left * speed / per_step)))
