@@ -159,3 +159,13 @@ def test_a_paraphrase_longer_than_the_context_is_refused(base, tmp_path):
     with pytest.raises(TableError) as caught:
         plan_of(base, read_table(path))
     assert (caught.value.key, caught.value.values["row"]) == ("plan.too_long", 2)
+
+
+def test_a_mix_of_wordings_that_changes_nothing_is_said(base, table):
+    def said(**asked):
+        return [choice for choice in plan_of(base, table, **asked).choices if "--rewording-mix" in choice.reason]
+
+    assert said() == said(rewording=0) == said(rewording_mix=("noise",)) == []
+    (line,) = said(rewording=0, rewording_mix=("noise", "answer"))
+    assert line.value == "noise, answer"
+    assert line.reason == "with --rewording 0 no question is reworded, so --rewording-mix changes nothing"
