@@ -31,6 +31,9 @@ TOUCHED_SHARE = 1 / 3
 BARE_SHARE = 0.4
 """Share of wordings without a capital and a mark at the end, as people type them. A guess."""
 
+MOST_LETTERS = 100
+"""Characters of a question from the answer: people ask in some 65, and each costs tokens in every exposure."""
+
 _ROWS_KEPT = 4096
 """Rows whose material is kept: some 15 KB each. Of a larger table it is made anew when the row comes again."""
 
@@ -88,7 +91,7 @@ class Reworder:
             for frame in one.frames
             if plain(frame) != plain(wording) and _keeps_numbers(wording, frame) and self._may_be_said(frame, place)
         ]
-        told = [said for said in made[0].told if self._is_told(said, place)]
+        told = [said for said in made[0].told if len(said) <= MOST_LETTERS and self._is_told(said, place)]
         words = made[0].words
         material = Material(tuple(dict.fromkeys(frames)), tuple(told), words, made[0].asks)
         return material, tuple(self._nearness.rarity(word.forms[0]) for word in words)

@@ -24,7 +24,9 @@ def _analyzer() -> Any:
     import pymorphy3
     import pymorphy3_dicts_ru
 
-    return pymorphy3.MorphAnalyzer(path=pymorphy3_dicts_ru.get_path(), lang="ru")
+    analyzer = pymorphy3.MorphAnalyzer(path=pymorphy3_dicts_ru.get_path(), lang="ru")
+    analyzer.TagClass.typed_grammemes = False  # else comparing them raises for what is no grammeme, and takes longer
+    return analyzer
 
 
 @lru_cache(maxsize=20_000)
@@ -153,9 +155,11 @@ def phrase(text: str, case: str = "nomn", gender: str | None = None) -> Phrase |
         elif _is_foreign(word):
             if not _fitting(following, case, ("NOUN", "ADJF", "PRTF")) and not _is_foreign(following):
                 return Phrase(tuple(words), (), case, None, None, False) if not front else None
+        elif front and len(front) == place:  # «постоянная времени»
+            return _of_adjectives(words, front, case, gender)
         elif not is_kind(word, "ADVB"):
             return None
-    return _of_adjectives(words, front, case, gender)
+    return _of_adjectives(words, front, case, gender) if len(front) == len(words) else None
 
 
 def _around(
@@ -201,8 +205,8 @@ def _behind(word: str, head: str, noun: Any, case: str) -> Any | None:
 def _of_adjectives(
     words: list[str], front: list[tuple[int, tuple[Any, ...]]], case: str, gender: str | None
 ) -> Phrase | None:
-    """A phrase whose noun is left out: «от переменного»."""
-    if not front or len(front) < len(words):
+    """A phrase whose noun is left out: «от переменного»; what stands behind stays."""
+    if not front:
         return None
     fitting = front[0][1]
     chief = next((reading for reading in fitting if gender and reading.tag.gender == gender), fitting[0])
