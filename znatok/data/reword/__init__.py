@@ -6,7 +6,7 @@ misspells. What the exam asks (`heldout_wording`) is in none of them.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from znatok.data.likeness import plain
@@ -14,7 +14,7 @@ from znatok.data.reword.exact import numbers, upper_first
 from znatok.data.reword.heldout import heldout_wording
 from znatok.data.reword.keywords import keyword_wording
 from znatok.data.reword.language import language_among, language_of, languages_of
-from znatok.data.reword.material import Material
+from znatok.data.reword.material import Material, in_groups
 from znatok.data.reword.nearness import Nearness
 from znatok.data.reword.noise import Noise, touched
 from znatok.records import Row
@@ -48,8 +48,8 @@ class Reworder:
         self._rows = tuple(rows)
         self._mix = tuple(mix)
         self._noise = Noise(" ".join((row.question, *row.paraphrases)) for row in rows)
-        self._nearness = Nearness(rows)
         self._languages = languages_of(rows)
+        self._nearness = Nearness(rows, _normal_form(self._languages))
         self._owner = _owners(rows)
         self._prepared = lru_cache(maxsize=_ROWS_KEPT)(self._prepare)
 
@@ -73,7 +73,7 @@ class Reworder:
             case "frames":
                 said = rng.choice(material.frames) if material.frames else None
             case "answer":
-                said = rng.choice(material.told) if material.told else None
+                said = rng.choice(rng.choice(material.told)) if material.told else None
             case _:
                 said = keyword_wording(material, rng, rarity)
         if said is None:
@@ -91,9 +91,9 @@ class Reworder:
             for frame in one.frames
             if plain(frame) != plain(wording) and _keeps_numbers(wording, frame) and self._may_be_said(frame, place)
         ]
-        told = [said for said in made[0].told if len(said) <= MOST_LETTERS and self._is_told(said, place)]
+        told = in_groups([said for said in group if self._is_told(said, place)] for group in made[0].told)
         words = made[0].words
-        material = Material(tuple(dict.fromkeys(frames)), tuple(told), words, made[0].asks)
+        material = Material(tuple(dict.fromkeys(frames)), told, words, made[0].asks)
         return material, tuple(self._nearness.rarity(word.forms[0]) for word in words)
 
     def _material(self, question: str, answer: str) -> Material:
@@ -111,12 +111,22 @@ class Reworder:
         return neutral.material(question, answer)
 
     def _is_told(self, said: str, place: int) -> bool:
-        """Whether a question from the answer can be answered by its row alone."""
-        return self._nearness.is_told(said, place) and self._may_be_said(said, place)
+        """Whether a question from the answer is short enough, and can be answered by its row alone."""
+        is_short = len(said) <= MOST_LETTERS
+        return is_short and self._nearness.is_told(said, place) and self._may_be_said(said, place)
 
     def _may_be_said(self, said: str, place: int) -> bool:
         """Whether `said` is nobody else's question, nothing that the exam asks, and no nearer to another row."""
         return self._owner.get(plain(said), place) == place and self._nearness.is_nearest(said, place)
+
+
+def _normal_form(languages: frozenset[str]) -> Callable[[str], str]:
+    """What all forms of a word have in common: of a Russian one, its dictionary form."""
+    if "ru" not in languages:
+        return str
+    from znatok.data.reword.russian_forms import normal_form
+
+    return normal_form
 
 
 def _owners(rows: Sequence[Row]) -> dict[str, int]:

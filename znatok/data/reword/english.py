@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from znatok.data.reword.english_answer import told
 from znatok.data.reword.exact import TOGETHER, core, has_number, is_exact, lower_first
 from znatok.data.reword.kinds import Kind, kind_named, kinds
-from znatok.data.reword.material import MOST_TELLING_WORDS, Material, Word, filled, in_balance, names_apart
+from znatok.data.reword.material import MOST_TELLING_WORDS, Material, Word, filled, in_balance, in_groups, names_apart
 
 _REQUEST = re.compile(
     r"^(?:please,? )?(?:(?:can|could|would|will) you (?:please )?)?(?:tell me|say|explain(?: to me)?|describe),? "
@@ -28,6 +28,7 @@ _TOOL = re.compile(
 )
 _MANY = re.compile(r"(?<!s)s$", re.IGNORECASE)
 _ANY_ASKS = ("what", "how", "which", "how much", "where")
+_SMALL = frozenset("a an of in on at to by or as is it if so no be".split())
 
 _EMPTY = frozenset(
     "the and but for nor not are was were been being has have had having does did done can could may might will would "
@@ -57,7 +58,7 @@ def material(question: str, answer: str) -> Material:
             frames += filled(kind_named("english", "bare").frames, {"q": name, "n": _ARTICLE.sub("", name)})
     return Material(
         frames=tuple(dict.fromkeys(filter(in_balance, frames))),
-        told=tuple(dict.fromkeys(filter(in_balance, told(answer, topics)))),
+        told=in_groups(told(answer, topics)),
         words=telling_words(question, answer),
         asks=kind.asks if kind else _ANY_ASKS,
     )
@@ -125,7 +126,8 @@ def telling_words(question: str, answer: str) -> tuple[Word, ...]:
     found: dict[str, Word] = {}
     for text, is_asked in ((question, True), (answer, False)):
         for item in TOGETHER.findall(text):
-            word = core(item.replace("’", "'"))
+            number, *small = core(item.replace("’", "'")).split(" ")
+            word = number if len(small) == 1 and small[0].lower() in _EMPTY | _SMALL else " ".join([number, *small])
             key = word.lower()
             is_telling = has_number(word) or (len(word) > 2 and key not in _EMPTY) or (len(word) > 1 and word.isupper())
             if is_telling and key not in found:

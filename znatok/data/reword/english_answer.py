@@ -50,20 +50,23 @@ _AUXILIARIES = frozenset("is are was were can has have must may should will cann
 _HANGING = frozenset("a an the of in on at to for by with and or but that which who as from into than".split())
 
 
-def told(answer: str, topics: Sequence[str] = ()) -> list[str]:
-    """Questions from the first sentences of the answer, in their order. topics: what the question calls its thing."""
+def told(answer: str, topics: Sequence[str] = ()) -> list[list[str]]:
+    """Questions from the first sentences of the answer; those that ask the same thing together.
+
+    topics: what the question calls its thing.
+    """
     found = sentences(answer.replace("’", "'"))[:_SENTENCES]
-    made: list[str] = []
+    made: list[list[str]] = []
     for number, sentence in enumerate(found):
         if number == 0:
             made += _from_definition(sentence)
-        made += _from_topic(sentence, topics)
-        made += _from_pronoun(sentence)
+        made += [[asked] for asked in _from_topic(sentence, topics)]
+        made += [[asked] for asked in _from_pronoun(sentence)]
         made += _from_statement(sentence)
-    return [one for one in made if len(one.split()) >= LEAST_WORDS]
+    return [kept for one in made if (kept := [asked for asked in one if len(asked.split()) >= LEAST_WORDS])]
 
 
-def _from_definition(sentence: str) -> Iterator[str]:
+def _from_definition(sentence: str) -> Iterator[list[str]]:
     """ "X is a Y": what do you call a Y? Which Y does what Y does?"""
     found = _DEFINITION.match(sentence)
     if found is None:
@@ -74,15 +77,15 @@ def _from_definition(sentence: str) -> Iterator[str]:
         if len(description.split()) >= 3 and not _hangs(description):
             is_person = be in ("was", "is") and _PERSON.search(" ".join(description.split()[:5]))
             name = "named_person" if is_person else "named_many" if be in ("are", "were") else "named"
-            yield from filled(kind_named("english", name).frames, {"d": lower_first(description)})
+            yield filled(kind_named("english", name).frames, {"d": lower_first(description)})
     clause = cut(said, _CLAUSE_END, MOST_WORDS)
     if which := _WHICH.match(clause):
         asking = "who" if which["link"].lower() == "who" else "what"
-        yield f"which {which['kind']} {which['rest']}"
-        yield f"{asking} {which['rest']}"
+        yield [f"which {which['kind']} {which['rest']}"]
+        yield [f"{asking} {which['rest']}"]
     elif used := _FOR.match(clause):
-        yield f"which {used['kind']} is {used['rest']}"
-        yield f"what is {used['rest']}"
+        yield [f"which {used['kind']} is {used['rest']}"]
+        yield [f"what is {used['rest']}"]
 
 
 def _from_pronoun(sentence: str) -> Iterator[str]:
@@ -97,7 +100,7 @@ def _from_pronoun(sentence: str) -> Iterator[str]:
             yield f"{asking} {said}"
 
 
-def _from_statement(sentence: str) -> Iterator[str]:
+def _from_statement(sentence: str) -> Iterator[list[str]]:
     """A whole statement of the answer: is it so? And what is it that does so?"""
     words = sentence.split()
     if words[0].strip(",").lower() in _LEADING or len(words) < 4:
@@ -106,10 +109,10 @@ def _from_statement(sentence: str) -> Iterator[str]:
         place = _verb_place(said)
         if len(said.split()) < 4 or _hangs(said) or place is None:
             continue
-        yield from filled(kind_named("english", "whole").frames, {"s": lower_first(said)})
+        yield filled(kind_named("english", "whole").frames, {"s": lower_first(said)})
         rest = said.split()[place:]
         if 0 < place <= 5 and len(rest) >= 3:
-            yield f"what {' '.join(rest)}"
+            yield [f"what {' '.join(rest)}"]
 
 
 def _verb_place(sentence: str) -> int | None:

@@ -25,12 +25,13 @@ class Word:
 class Material:
     """Wordings and pieces of wordings; none has its first letter made large or a mark at its end but where needed.
 
-    frames: the question asked in other words around its topic.  told: asked by what the answer says.  words: telling
+    frames: the question asked in other words around its topic.  told: asked by what the answer says; those that ask the
+    same thing are together, so that each thing is drawn as often.  words: telling
     words of question and answer.  asks: question words that go with the kind of the question.
     """
 
     frames: tuple[str, ...]
-    told: tuple[str, ...]
+    told: tuple[tuple[str, ...], ...]
     words: tuple[Word, ...]
     asks: tuple[str, ...]
 
@@ -74,6 +75,18 @@ def cut(sentence: str, border: re.Pattern[str], most_words: int) -> str:
         if words[place - 1].endswith((",", ";", ":")):
             return " ".join(words[:place]).strip(" ,;:—–-")
     return ""
+
+
+def in_groups(told: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of questions without what was torn, and none twice."""
+    seen: set[str] = set()
+    groups = []
+    for group in told:
+        kept = tuple(dict.fromkeys(one for one in group if one not in seen and in_balance(one)))
+        seen.update(kept)
+        if kept:
+            groups.append(kept)
+    return tuple(groups)
 
 
 def in_balance(text: str) -> bool:

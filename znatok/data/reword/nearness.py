@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from znatok.data.likeness import plain
 from znatok.records import Row
@@ -25,8 +25,10 @@ class Nearness:
     search, with beginnings of words in place of runs of characters, so that it takes microseconds.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        sides = [[Counter(pieces(" ".join(said))) for said in _sides(row)] for row in rows]
+    def __init__(self, rows: Sequence[Row], normal: Callable[[str], str] = str) -> None:
+        """normal: the form that all forms of a word have in common, where the language of the table has many."""
+        self._normal = normal
+        sides = [[Counter(self._pieces(" ".join(said))) for said in _sides(row)] for row in rows]
         rows_with = Counter(piece for asked, told in sides for piece in {**asked, **told})
         most = max(2, min(COMMON_ROWS, int(COMMON_SHARE * len(rows))))
         self._rarity = {piece: math.log((len(rows) + 1) / count) for piece, count in rows_with.items() if count <= most}
@@ -59,11 +61,14 @@ class Nearness:
 
     def rarity(self, word: str) -> float:
         """How much a word tells rows apart: 0 where many have it."""
-        return max((self._rarity.get(piece, 0.0) for piece in pieces(word)), default=0.0)
+        return max((self._rarity.get(piece, 0.0) for piece in self._pieces(word)), default=0.0)
+
+    def _pieces(self, text: str) -> list[str]:
+        return pieces(" ".join(map(self._normal, _WORD.findall(text))))
 
     def _scores(self, wording: str) -> dict[int, float]:
         scores: defaultdict[int, float] = defaultdict(float)
-        for piece in dict.fromkeys(pieces(wording)):
+        for piece in dict.fromkeys(self._pieces(wording)):
             if rarity := self._rarity.get(piece):
                 for place, share in self._shares[piece]:
                     scores[place] += rarity * share

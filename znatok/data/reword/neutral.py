@@ -6,7 +6,16 @@ What is left is what every language has: a name in brackets, the clauses of an a
 import re
 
 from znatok.data.reword.exact import TOGETHER, core, has_number
-from znatok.data.reword.material import MOST_TELLING_WORDS, Material, Word, cut, in_balance, names_apart, sentences
+from znatok.data.reword.material import (
+    MOST_TELLING_WORDS,
+    Material,
+    Word,
+    cut,
+    in_balance,
+    in_groups,
+    names_apart,
+    sentences,
+)
 
 _BORDER = re.compile(r"[,:;،؛、，：；]\s*|\s+[—–-]\s+")
 _ENDS = "?.!… ？。！؟;՞፧"
@@ -23,7 +32,7 @@ def material(question: str, answer: str) -> Material:
     told = [part for sentence in sentences(answer)[:_SENTENCES] for part in _parts(sentence)]
     return Material(
         frames=tuple(dict.fromkeys(filter(in_balance, frames))),
-        told=tuple(dict.fromkeys(part for part in told if in_balance(part) and len(part) >= _LEAST_LETTERS)),
+        told=in_groups([[part] for part in told if len(part) >= _LEAST_LETTERS]),
         words=_telling_words(question, answer),
         asks=(),
     )

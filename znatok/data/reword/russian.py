@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from znatok.data.reword.exact import core
 from znatok.data.reword.kinds import Kind, kind_named, kinds
-from znatok.data.reword.material import Material, filled, in_balance, names_apart
+from znatok.data.reword.material import Material, filled, in_balance, in_groups, names_apart
 from znatok.data.reword.russian_answer import told
 from znatok.data.reword.russian_forms import (
     CASES,
@@ -88,7 +88,7 @@ def material(question: str, answer: str) -> Material:
             )
     return Material(
         frames=tuple(dict.fromkeys(filter(in_balance, frames))),
-        told=tuple(dict.fromkeys(filter(in_balance, told(answer)))),
+        told=in_groups(told(answer)),
         words=telling_words(question, answer),
         asks=kind.asks if kind else _ANY_ASKS,
     )

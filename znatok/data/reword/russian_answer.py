@@ -9,16 +9,13 @@ from collections.abc import Iterator
 
 from znatok.data.reword.exact import core, has_number
 from znatok.data.reword.kinds import kind_named
-from znatok.data.reword.material import cut, filled, sentences
+from znatok.data.reword.material import filled, sentences
 from znatok.data.reword.russian_definition import DASH, from_definition
 from znatok.data.reword.russian_forms import first_reading, is_kind, lowered_start, phrase
 from znatok.data.reword.russian_sentence import (
-    CLAUSE_END,
-    COMMA,
     LEADING,
-    MOST_WORDS,
     asked_of,
-    hangs,
+    beginnings,
     subject_of,
     verb_place,
 )
@@ -33,23 +30,29 @@ _PRONOUN = re.compile(
     r"|(?P<alone>он|она|оно|они|его|её|ее|их|им|ими))\s+(?P<rest>.+)$",
     re.IGNORECASE,
 )
+_POINTING = frozenset(
+    "он она оно они его её ее их им ими ей ему нём нем него неё нее них ним нею ними это этот эта эти этого этой этому "
+    "этом эту этих этим этими такой такая такое такие таким тот та то те того той тем тех последний".split()
+)
+_MOST_BEFORE = 7
+"""Words before which a pronoun may stand for the topic."""
+
 _FROM = "из для без от до у вокруг внутри около после".split()
 _THING = {"gent": "чего", "datv": "чему", "accs": "что", "ablt": "чем", "loct": "чём"}
 _PERSON = {"gent": "кого", "datv": "кому", "accs": "кого", "ablt": "кем", "loct": "ком"}
 
 
-def told(answer: str) -> list[str]:
-    """Questions from the first sentences of the answer, in their order."""
-    made: list[str] = []
+def told(answer: str) -> list[list[str]]:
+    """Questions from the first sentences of the answer, in their order; those that ask the same thing together."""
+    made: list[list[str]] = []
     found = sentences(answer)[:_SENTENCES]
     is_alive = bool(found) and _is_alive(found[0])
     for number, sentence in enumerate(found):
         if number == 0:
             made += from_definition(sentence)
-        made += _from_pronoun(sentence, is_alive)
-        made += _from_subject(sentence)
-        made += _from_statement(sentence)
-    return [one for one in made if len(one.split()) >= LEAST_WORDS]
+        made += [[asked] for asked in (*_from_pronoun(sentence, is_alive), *_from_subject(sentence, is_alive))]
+        made += _from_statement(sentence, leans=number > 0)
+    return [kept for one in made if (kept := [asked for asked in one if len(asked.split()) >= LEAST_WORDS])]
 
 
 def _is_alive(sentence: str) -> bool:
@@ -59,21 +62,18 @@ def _is_alive(sentence: str) -> bool:
     return chief is not None and chief.is_alive
 
 
-def _from_subject(sentence: str) -> Iterator[str]:
-    """«Фильтр пропускает …» → «Что пропускает …?»"""
-    found = subject_of(sentence)
-    if found is None:
-        return
-    subject, rest = found
-    for said in _beginnings(rest):
-        if asked := asked_of(said, subject.number, subject.is_alive):
-            yield asked
-
-
-def _beginnings(sentence: str) -> list[str]:
-    """A sentence up to the end of its first clause, and up to its first mark."""
-    said = dict.fromkeys(cut(sentence, border, MOST_WORDS) for border in (CLAUSE_END, COMMA))
-    return [one for one in said if len(one.split()) >= 2 and not hangs(one)]
+def _from_subject(sentence: str, is_alive: bool) -> Iterator[str]:
+    """«Фильтр пропускает …» → «Что пропускает …?»; «Постоянный ток он не пропускает» → «Что постоянный ток не …?»"""
+    words = sentence.split()
+    place = next((at for at, word in enumerate(words[:_MOST_BEFORE]) if word in ("он", "она", "оно", "они")), None)
+    if place is not None and not words[place - 1].endswith(","):
+        for said in beginnings(lowered_start(" ".join((*words[:place], *words[place + 1 :])))):
+            if asked := asked_of(said, "plur" if words[place] == "они" else None, is_alive):
+                yield asked
+    elif found := subject_of(sentence):
+        for said in beginnings(found[1]):
+            if asked := asked_of(said, found[0].number, found[0].is_alive):
+                yield asked
 
 
 def _from_pronoun(sentence: str, is_alive: bool) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _from_pronoun(sentence: str, is_alive: bool) -> Iterator[str]:
     if found is None:
         return
     asking = _PERSON if is_alive else _THING
-    for said in _beginnings(found["rest"]):
+    for said in beginnings(found["rest"]):
         if found["prep"]:
             preposition = found["prep"].lower()
             asked = asking[_case_of_pronoun(preposition, found["after"].lower())]
@@ -117,14 +117,18 @@ def _case_of_pronoun(preposition: str, pronoun: str) -> str:
     return "ablt" if preposition in ("с", "со", "под", "над", "за", "перед") else "loct"
 
 
-def _from_statement(sentence: str) -> Iterator[str]:
-    """A whole statement of the answer: is it so?"""
-    first = core(sentence.split()[0])
-    if first.lower() in LEADING or _is_order(first):
+def _from_statement(sentence: str, leans: bool) -> Iterator[list[str]]:
+    """A whole statement of the answer: is it so?  leans: another sentence goes before, which a pronoun may mean."""
+    words = [core(word) for word in sentence.split()]
+    if words[0].lower() in LEADING or _PRONOUN.match(sentence) or _is_order(words[0]):
         return
-    for said in _beginnings(sentence):
+    if is_kind(words[0], "ADJF") and len(words) > 1 and not is_kind(words[1], "ADJF", "PRTF", "NOUN"):
+        return  # «простейший собирают из …»: a simplest what?
+    for said in beginnings(sentence):
+        if leans and any(core(word).lower() in _POINTING for word in said.split()):
+            continue
         if len(said.split()) >= 4 and (verb_place(said) is not None or has_number(said)):
-            yield from filled(kind_named("russian", "whole").frames, {"s": lowered_start(said)})
+            yield filled(kind_named("russian", "whole").frames, {"s": lowered_start(said)})
 
 
 def _is_order(word: str) -> bool:

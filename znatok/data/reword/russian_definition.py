@@ -12,6 +12,7 @@ from znatok.data.reword.russian_sentence import (
     COMMA,
     MOST_WORDS,
     asked_of,
+    beginnings,
     begins_with_verb,
     hangs,
     verb_place,
@@ -31,7 +32,7 @@ _CASE_BY_PREPOSITION = {
 }
 
 
-def from_definition(sentence: str) -> Iterator[str]:
+def from_definition(sentence: str) -> Iterator[list[str]]:
     """«X — это Y»: «Как называется Y?», and of a Y that does something «Какой Y это делает?»"""
     parts = DASH.search(sentence)
     if parts is None:
@@ -39,11 +40,10 @@ def from_definition(sentence: str) -> Iterator[str]:
     name, said = sentence[: parts.start()], sentence[parts.end() :].strip()
     if len(name.split()) > _MOST_NAME_WORDS or verb_place(name) is not None:
         return
-    descriptions = dict.fromkeys(cut(said, border, MOST_WORDS) for border in (CLAUSE_END, COMMA))
-    for description in descriptions:
-        if len(description.split()) >= 2 and not hangs(description):
-            yield from filled(_frames(description), {"d": lowered_start(description)})
-    yield from _from_relative(CLAUSE_END.split(said, maxsplit=1)[0])
+    for description in beginnings(said, may_be_torn=True):
+        yield filled(_frames(description), {"d": lowered_start(description)})
+    for asked in _from_relative(CLAUSE_END.split(said, maxsplit=1)[0]):
+        yield [asked]
 
 
 def _frames(description: str) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _chief_of(words: str) -> tuple[Phrase, Any] | None:
     if found is None or found.gender is None:
         return None
     place, noun = next(((at, reading) for at, reading in found.moving if reading.tag.POS == "NOUN"), (0, None))
-    short = phrase(" ".join(found.words[: place + 1]))
+    short = phrase(" ".join(found.words[: place + 1]).rstrip(",:;"))
     return None if noun is None or short is None else (short, noun)
 
 

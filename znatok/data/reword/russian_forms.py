@@ -48,6 +48,13 @@ def first_reading(word: str) -> Any | None:
     return next(iter(readings(word)), None)
 
 
+@lru_cache(maxsize=50_000)
+def normal_form(word: str) -> str:
+    """The dictionary form of a word by its likeliest reading; the word itself where it has none."""
+    reading = first_reading(word)
+    return word if reading is None else str(reading.normal_form)
+
+
 def is_kind(word: str, *kinds: str) -> bool:
     """Whether the likeliest reading of `word` is one of these parts of speech."""
     reading = first_reading(word)

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from znatok.data.reword.exact import core
+from znatok.data.reword.material import cut
 from znatok.data.reword.russian_forms import (
     Phrase,
     finite,
@@ -20,7 +21,8 @@ MOST_WORDS = 14
 
 CLAUSE_END = re.compile(
     r"\s*[:;]\s|\s+[—–]\s+|\.\s|"
-    r",\s+(?=(?:а|но|зато|однако|ведь|поэтому|потому|хотя|так что|причём|например|то есть)\b)"
+    r",\s+(?=(?:а|но|зато|однако|ведь|поэтому|потому|хотя|так что|причём|например|то есть)\b)|"
+    r",\s+(?=и (?:он|она|оно|они|тот|та|то|те)\b)"
 )
 COMMA = re.compile(r",\s|\s*[:;]\s|\s+[—–]\s+|\.\s")
 """Borders at which a statement may be cut: the end of a clause, or any mark."""
@@ -118,3 +120,23 @@ def _singular(reading: Any, word: str, is_alive: bool) -> str:
     if tag.tense == "past" or tag.POS in ("ADJS", "PRTS"):
         return put(reading, {"sing", "masc" if is_alive else "neut"}, word) or word
     return (put(reading, {"sing", "3per"}, word) or word) if tag.number == "plur" else word
+
+
+def beginnings(sentence: str, may_be_torn: bool = False) -> list[str]:
+    """A sentence up to the end of its first clause, and up to its first mark, where that is whole enough to be said.
+
+    may_be_torn: before a participle, too, as a description may be, and a statement may not.
+    """
+    said = []
+    for border in (CLAUSE_END, COMMA):
+        end = border.search(sentence)
+        piece = cut(sentence, border, MOST_WORDS)
+        if end and "—" in end[0] and "," in piece:  # «…, где U — напряжение»: what stands before the dash belongs to it
+            piece = piece.rsplit(",", 1)[0]
+        behind = sentence[end.end() :].split() if end else []
+        is_torn = (
+            border is COMMA and not may_be_torn and bool(behind) and is_kind(behind[0], "PRTF")
+        )  # «единице, делённой на …»
+        if len(piece.split()) >= 2 and not is_torn and not hangs(piece) and piece not in said:
+            said.append(piece)
+    return said

@@ -2,7 +2,7 @@
 
 from znatok.data.reword.exact import TOGETHER, core, has_number, is_exact
 from znatok.data.reword.material import MOST_TELLING_WORDS, Word
-from znatok.data.reword.russian_forms import first_reading, forms_of
+from znatok.data.reword.russian_forms import first_reading, forms_of, is_kind
 
 _TELLING = ("NOUN", "ADJF", "ADJS", "VERB", "INFN", "PRTF", "PRTS", "COMP", "GRND")
 _EMPTY = frozenset(
@@ -17,7 +17,7 @@ def telling_words(question: str, answer: str) -> tuple[Word, ...]:
     found: dict[str, Word] = {}
     for text, is_asked in ((question, True), (answer, False)):
         for item in TOGETHER.findall(text):
-            word = core(item)
+            word = _without_small_word(core(item))
             if (key := _key(word)) and key not in found:
                 found[key] = Word(forms_of(word), is_asked)
     return tuple(found.values())[:MOST_TELLING_WORDS]
@@ -34,3 +34,9 @@ def _key(word: str) -> str:
         return ""
     normal: str = reading.normal_form
     return normal
+
+
+def _without_small_word(item: str) -> str:
+    """«22 до» is a number, and «до» is no unit."""
+    words = item.split(" ")
+    return words[0] if len(words) == 2 and is_kind(words[1], "PREP", "CONJ", "PRCL", "NPRO") else item
