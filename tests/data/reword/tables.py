@@ -1,6 +1,19 @@
-"""Small tables on several subjects, for what must hold of any table."""
+"""Tables on several subjects, for what must hold of any table; each is made ready once."""
 
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+from znatok.data.reword import Reworder
 from znatok.records import Row
+from znatok.settings import REWORDING_FAMILIES
+
+ROOT = Path(__file__).parents[3]
+
+
+def rows_of(name):
+    with (ROOT / name).open(encoding="utf-8", newline="") as file:
+        return [Row(number, row["question"], row["answer"]) for number, row in enumerate(csv.DictReader(file), 1)]
 
 
 def _rows(text):
@@ -71,7 +84,9 @@ Wie lange kocht ein Ei? | Ein weiches Ei kocht vier Minuten, ein hartes zehn.
 抵抗器とは何ですか？ | 抵抗器は電流を制限する部品です。電圧も分けます。
 ما هو المقاوم؟ | المقاوم هو عنصر يحد من التيار.
 """)
+DATASET = rows_of("dataset.csv")
 TABLES = {
+    "dataset": DATASET,
     "cooking": COOKING,
     "history": HISTORY,
     "aquarium": AQUARIUM,
@@ -79,3 +94,8 @@ TABLES = {
     "english": ENGLISH,
     "other": OTHER,
 }
+
+
+@lru_cache
+def reworder(name, mix=REWORDING_FAMILIES):
+    return Reworder(TABLES[name], mix)

@@ -93,7 +93,7 @@ def test_telling_words_are_without_the_small_ones_and_numbers_keep_their_units()
     assert not any(forms[0] in ("the", "for", "in") for forms in words)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     question=st.text(max_size=40) | st.text("what is a the how do (),.?—'’ 5A\n", max_size=50),
     answer=st.text(max_size=40) | st.text("It is a that the of which (),.?—'’ 5A\n", max_size=60),
@@ -110,7 +110,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(question=st.lists(WORDS, max_size=9).map(" ".join), answer=st.lists(WORDS, max_size=14).map(" ".join))
 def test_any_words_in_any_order_give_material(question, answer):
     made = material(question, answer)

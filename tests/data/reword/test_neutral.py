@@ -19,7 +19,7 @@ def test_a_text_without_spaces_is_taken_in_clauses_and_pieces():
     assert all(1 <= len(word.forms[0]) <= 4 for word in made.words)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(question=st.text(max_size=40), answer=st.text(max_size=60))
 def test_any_text_gives_material_and_never_raises(question, answer):
     made = material(question, answer)

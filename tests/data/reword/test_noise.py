@@ -209,12 +209,12 @@ def test_a_table_in_another_language_is_reworded_too(questions):
 @settings(max_examples=100, deadline=None)
 @given(question=st.text(max_size=40).filter(str.strip), seed=st.integers(0, 2**32))
 def test_a_touched_question_is_never_empty(question, seed):
-    assert touched(" ".join(question.split()), random.Random(seed)).strip()
+    assert touched(" ".join(question.split()), "ru", random.Random(seed)).strip()
 
 
 def test_a_touched_question_keeps_its_sentence_and_its_exact_words():
     rng = random.Random(1)
-    said = [touched("Почему NE555 греется при 12 В?", rng) for _ in range(200)]
+    said = [touched("Почему NE555 греется при 12 В?", "ru", rng) for _ in range(200)]
     assert all("NE555" in text and "12 В" in text for text in said)
     assert len(set(said)) > 50
     # A slip spoils one word at most; what stands around is added whole.

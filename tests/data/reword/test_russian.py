@@ -197,7 +197,7 @@ def test_telling_words_come_in_their_forms_and_numbers_with_their_units():
 # Anything
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     question=st.text(max_size=40) | st.text("абв ё-—,.?()«»:что как 5A\n", max_size=40),
     answer=st.text(max_size=40) | st.text("абв ё-—,.?()«»:это который 5A\n", max_size=60),
@@ -214,7 +214,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(question=st.lists(WORDS, max_size=9).map(" ".join), answer=st.lists(WORDS, max_size=14).map(" ".join))
 def test_any_words_in_any_order_give_material(question, answer):
     made = material(question, answer)

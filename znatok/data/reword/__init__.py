@@ -79,7 +79,8 @@ class Reworder:
         if said is None:
             return None
         said = _as_typed(said, rng) if family != "keywords" else said
-        return touched(said, rng) if "noise" in self._mix and rng.random() < TOUCHED_SHARE else said
+        is_touched = "noise" in self._mix and rng.random() < TOUCHED_SHARE
+        return touched(said, language_of(row.question), rng) if is_touched else said
 
     def _prepare(self, place: int) -> tuple[Material, tuple[float, ...]]:
         """The material of a row, without what asks for another row; and how rare each of its words is."""

@@ -48,8 +48,8 @@ def material(question: str, answer: str) -> Material:
     kind, groups = _kind(asked)
     frames: list[str] = []
     topics: list[str] = []
-    for fields in _fields(groups) if kind else ():
-        frames += filled(kind.frames + (kind.tool_frames if _TOOL.search(answer) else ()), fields)
+    for fields in _fields(groups):
+        frames += filled(kind.frames + (kind.tool_frames if _TOOL.search(answer) else ()), fields) if kind else []
         topics += filled(("{n}",), fields)
     if _ASKING.match(asked):
         frames += filled(kind_named("english", "any").frames, {"q": names_apart(asked)[0]})

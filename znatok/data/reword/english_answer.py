@@ -47,6 +47,8 @@ _LEADING = frozenset(
     "also but and or instead otherwise both another others the-latter for".split()
 )
 _AUXILIARIES = frozenset("is are was were can has have must may should will cannot does do".split())
+_DETERMINERS = frozenset("a an the most some all many no every each few".split())
+"""A sentence that begins with one of these says something; others may be orders."""
 _HANGING = frozenset("a an the of in on at to for by with and or but that which who as from into than".split())
 
 
@@ -62,7 +64,7 @@ def told(answer: str, topics: Sequence[str] = ()) -> list[list[str]]:
             made += _from_definition(sentence)
         made += [[asked] for asked in _from_topic(sentence, topics)]
         made += [[asked] for asked in _from_pronoun(sentence)]
-        made += _from_statement(sentence)
+        made += _from_statement(sentence, topics)
     return [kept for one in made if (kept := [asked for asked in one if len(asked.split()) >= LEAST_WORDS])]
 
 
@@ -100,19 +102,25 @@ def _from_pronoun(sentence: str) -> Iterator[str]:
             yield f"{asking} {said}"
 
 
-def _from_statement(sentence: str) -> Iterator[list[str]]:
+def _from_statement(sentence: str, topics: Sequence[str]) -> Iterator[list[str]]:
     """A whole statement of the answer: is it so? And what is it that does so?"""
     words = sentence.split()
-    if words[0].strip(",").lower() in _LEADING or len(words) < 4:
+    first = words[0].strip(",").lower()
+    if first in _LEADING or len(words) < 4:
         return
     for said in dict.fromkeys(cut(sentence, border, MOST_WORDS) for border in (_CLAUSE_END, _COMMA)):
         place = _verb_place(said)
-        if len(said.split()) < 4 or _hangs(said) or place is None:
+        is_told = (
+            place is not None or first in _DETERMINERS or any(map(sentence.lower().startswith, map(str.lower, topics)))
+        )
+        if len(said.split()) < 4 or _hangs(said) or not is_told:
             continue
-        yield filled(kind_named("english", "whole").frames, {"s": lower_first(said)})
+        yield filled(kind_named("english", "whole").frames, {"s": _lowered_start(said)})
+        if place is None:
+            continue
         rest = said.split()[place:]
         if 0 < place <= 5 and len(rest) >= 3:
-            yield [f"what {' '.join(rest)}"]
+            yield [f"{'who' if _PERSON.search(said) else 'what'} {' '.join(rest)}"]
 
 
 def _verb_place(sentence: str) -> int | None:
@@ -131,6 +139,12 @@ def _from_topic(sentence: str, topics: Sequence[str]) -> Iterator[str]:
             said = cut(found["rest"], border, MOST_WORDS)
             if len(said.split()) >= 2 and not _hangs(said):
                 yield f"{'who' if _PERSON.search(said) else 'what'} {said}"
+
+
+def _lowered_start(text: str) -> str:
+    """The first letter small, unless a name of two words begins there."""
+    words = text.split(" ", 2)
+    return text if len(words) > 1 and words[1][:1].isupper() else lower_first(text)
 
 
 def _hangs(words: str) -> bool:

@@ -26,7 +26,8 @@ def keyword_wording(material: Material, rng: random.Random, rarity: Sequence[flo
     chosen = [rng.choice(by_rarity[: max(2, len(words) // 3)])]
     # Words of the answer are what other people know the row by; its own question is trained as it stands, too.
     told = [place for place, word in enumerate(words) if not word.is_asked]
-    pool = told if len(told) >= count and rng.random() < 0.6 else list(range(len(words)))
+    pool = told if len(told) > count and rng.random() < 0.6 else list(range(len(words)))
+    pool = [place for place in pool if place not in chosen]
     chosen += rng.sample(pool, min(len(pool), count - 1))
     places = list(dict.fromkeys([*kept, *chosen]))
     if rng.random() < 0.6:

@@ -126,9 +126,9 @@ class Noise:
         return " ".join(words) or question
 
 
-def touched(question: str, rng: random.Random) -> str:
+def touched(question: str, language: str, rng: random.Random) -> str:
     """`question` with one light change that leaves its sentence whole: a slip, an opening, an aside, small letters."""
-    language, fixed = language_of(question), fixed_words(question)
+    fixed = fixed_words(question)
     match rng.choice(_LIGHT_CHANGES):
         case "slip":
             return _change_words(question, fixed, rng, lambda word: _slip(word, rng), most=1)

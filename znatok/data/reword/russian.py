@@ -77,8 +77,8 @@ def material(question: str, answer: str) -> Material:
     asked = stripped(question)
     kind, groups = _kind(asked)
     frames: list[str] = []
-    for fields in _fields(groups) if kind else ():
-        frames += filled(kind.frames + (kind.tool_frames if _TOOL.search(answer) else ()), fields)
+    for fields in _fields(groups):
+        frames += filled(kind.frames + (kind.tool_frames if _TOOL.search(answer) else ()), fields) if kind else []
     if _ASKING.match(asked):
         frames += filled(kind_named("russian", "any").frames, {"q": names_apart(asked)[0]})
     elif not frames and asked:

@@ -68,7 +68,8 @@ def _from_relative(said: str) -> Iterator[str]:
     kind, noun = chief
     if link in _PLAIN_WHICH and not before and begins_with_verb(rest):
         yield f"{_which(noun, 'nomn')} {kind.form('nomn')} {rest}"
-        yield f"{kind.form('nomn')}, {link} {rest}, — как {'называются' if kind.number == 'plur' else 'называется'}"
+        ask = "кто это" if kind.is_alive else f"как {'называются' if kind.number == 'plur' else 'называется'}"
+        yield f"{kind.form('nomn')}, {link} {rest}, — {ask}"
         if asked := asked_of(rest, noun.tag.number, kind.is_alive):
             yield asked
     elif link == "где" and not before:

@@ -50,7 +50,9 @@ def first_reading(word: str) -> Any | None:
 
 @lru_cache(maxsize=50_000)
 def normal_form(word: str) -> str:
-    """The dictionary form of a word by its likeliest reading; the word itself where it has none."""
+    """The dictionary form of a word by its likeliest reading; the word itself where the dictionary has it not."""
+    if not _analyzer().word_is_known(core(word)):
+        return word
     reading = first_reading(word)
     return word if reading is None else str(reading.normal_form)
 
@@ -280,4 +282,9 @@ def forms_of(word: str) -> tuple[str, ...]:
 
 
 def _is_usual(form: Any) -> bool:
-    return form.tag.mood != "impr" and not any(kind in form.tag for kind in ("Arch", "Erro", "Dist", "V-oy", "V-ey"))
+    tag = form.tag
+    return (
+        tag.mood != "impr"
+        and tag.person in (None, "3per")
+        and not any(kind in tag for kind in ("Arch", "Erro", "Dist", "V-oy", "V-ey", "V-be", "V-bi"))
+    )

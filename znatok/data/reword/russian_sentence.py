@@ -21,7 +21,7 @@ MOST_WORDS = 14
 
 CLAUSE_END = re.compile(
     r"\s*[:;]\s|\s+[—–]\s+|\.\s|"
-    r",\s+(?=(?:а|но|зато|однако|ведь|поэтому|потому|хотя|так что|причём|например|то есть)\b)|"
+    r",\s+(?=(?:а|но|зато|однако|ведь|поэтому|потом|потому|затем|иначе|хотя|так что|причём|например|то есть)\b)|"
     r",\s+(?=и (?:он|она|оно|они|тот|та|то|те)\b)"
 )
 COMMA = re.compile(r",\s|\s*[:;]\s|\s+[—–]\s+|\.\s")
@@ -65,10 +65,18 @@ def subject_of(sentence: str) -> tuple[Phrase, str] | None:
     while start > 1 and (words[start - 1].lower() == "не" or is_kind(words[start - 1], "ADVB", "PRCL")):
         start -= 1
     front = " ".join(words[:start])
-    if re.search(r"[,:;—–]", front):
+    if re.search(r"[,:;—–]", front) or any(is_kind(word, "INFN") for word in words[:start]):
         return None
     subject = phrase(lowered_start(front))
-    return None if subject is None else (subject, " ".join(words[start:]))
+    if subject is None or not _agrees(subject, finite(words[place])):
+        return None
+    return subject, " ".join(words[start:])
+
+
+def _agrees(subject: Phrase, verb: Any) -> bool:
+    """Whether a verb may belong to a subject: «гуппи нужна температура» is not about what the guppy does."""
+    gender = verb.tag.gender if verb is not None and verb.tag.number == "sing" else None
+    return gender is None or subject.gender is None or subject.number != "sing" or gender == subject.gender
 
 
 def asked_of(said: str, number: str | None, is_alive: bool) -> str | None:
@@ -81,7 +89,7 @@ def asked_of(said: str, number: str | None, is_alive: bool) -> str | None:
     if _acts_on(verb, words[place + 1 :], number, is_alive):
         return f"{'кого' if is_alive else 'что'} {said}"
     for at in range(place, len(words)):
-        if at > place and words[at - 1].endswith(","):
+        if at > place and words[at - 1].endswith(",") and not _is_verb_next(words, at):
             break
         if _is_verb(words[at]) and (reading := finite(words[at])) is not None:
             words[at] = _singular(reading, words[at], is_alive)
@@ -101,6 +109,10 @@ def _acts_on(verb: Any, behind: list[str], number: str | None, is_alive: bool) -
         reading.tag.POS in ("NOUN", "ADJF", "NPRO") and reading.tag.case == "accs" for reading in readings(behind[0])
     )
     return number == "plur" and not is_alive and tag.transitivity == "tran" and not has_object
+
+
+def _is_verb_next(words: list[str], at: int) -> bool:
+    return _is_verb(words[at]) or (words[at].lower() == "не" and at + 1 < len(words) and _is_verb(words[at + 1]))
 
 
 def hangs(words: str) -> bool:
