@@ -18,13 +18,9 @@ from znatok.records import Row
 from znatok.settings import REWORDING_FAMILIES
 
 
-
 def wordings(rows, draws, mix=REWORDING_FAMILIES, seed=0):
     """(place, wording), `draws` for each row."""
     name = next((name for name, table in TABLES.items() if table is rows), None)
-        (REWORDER if rows is DATASET and mix == REWORDING_FAMILIES else Reworder(rows, mix)),
-        random.Random(seed),
-    )
     made, rng = reworder(name, mix) if name else Reworder(rows, mix), random.Random(seed)
     return [(place, made.reword(place, rng)) for _ in range(draws) for place in range(len(rows))]
 
