@@ -22,7 +22,7 @@ from znatok.errors import UsageError, ZnatokError
 from znatok.messages import text
 from znatok.model.source import BASE_MODELS
 from znatok.run_folder import RUNS, RunFolder, write_text
-from znatok.settings import PRESETS, Settings, _takes, make_settings
+from znatok.settings import PRESETS, Settings, _takes, choices_of, make_settings
 
 ROOMS = ("", "messages", "data", "model", "exam", "training", "use", "commands")
 FOLDER = Path(__file__).parent / "reference"
@@ -114,7 +114,7 @@ def _settings() -> str:
     for name, field in Settings.model_fields.items():
         defaults = [_shown(getattr(settings, name)) for settings in presets.values()]
         cells = [defaults[0], *(one if one == defaults[0] else f"**{one}**" for one in defaults[1:])]
-        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        choices = choices_of(field.annotation)
         takes = _takes(field.annotation, choices, field.metadata)
         lines.append(_line(f"`{name}`", takes, *cells, text(f"settings.{name}")))
     lines += ["", "## Base models by short name", ""]

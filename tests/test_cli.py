@@ -65,6 +65,16 @@ def test_an_impossible_value_is_wrong_usage(capsys):
     assert err == "--r: the value 0 does not fit. It takes a whole number not below 1 and not above 1024.\n"
 
 
+def test_a_family_of_wordings_that_is_none_is_answered_with_the_nearest(capsys, tmp_path):
+    message = ": the value frame does not fit. Did you mean frames? It takes one of: frames, answer, keywords, noise.\n"
+    code, _, err = run("train", "x.csv", "--rewording-mix", "frame", "--lang", "en", capsys=capsys)
+    assert (code, err) == (2, "--rewording-mix" + message)
+    config = tmp_path / "s.toml"
+    config.write_text('rewording_mix = ["noise", "frame"]', encoding="utf-8")
+    code, _, err = run("train", "x.csv", "--config", str(config), "--lang", "en", capsys=capsys)
+    assert (code, err) == (2, f"{config}, rewording_mix" + message)
+
+
 def test_check_prints_one_json_object_and_talks_to_stderr(capsys, tmp_path):
     table = tmp_path / "т.csv"
     table.write_text("вопрос;ответ\nЧто это?;Стол.\nА это?;\nЧто там?;Дом.\n", encoding="cp1251")

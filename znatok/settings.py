@@ -19,6 +19,8 @@ from znatok.messages import text
 
 Preset = Literal["learn", "quick", "classic"]
 ParaphraseUse = Literal["split", "train", "exam"]
+RewordingFamily = Literal["frames", "answer", "keywords", "noise"]
+REWORDING_FAMILIES: tuple[RewordingFamily, ...] = get_args(RewordingFamily)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
@@ -107,6 +109,8 @@ class Settings(Reading):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["auto", "none", "nf4", "int8"] = "auto"
     rewording: float = Field(0.65, ge=0, le=1)
+    # Each family as often as the others: a guess, to be settled by measuring (docs/log.md).
+    rewording_mix: tuple[RewordingFamily, ...] = Field(REWORDING_FAMILIES, min_length=1)
     paraphrases: ParaphraseUse = "split"
     finishing_rounds: int = Field(8, ge=0)
     replay: float = Field(0.1, ge=0, le=0.5)
@@ -176,10 +180,16 @@ def faults(error: ValidationError, place: str = "", names: Callable[[str], str] 
 
 def impossible(name: str, value: object, kind: Any, setting: str | None = None) -> str:
     """That `value` does not fit, and what does: any value of the type `kind`, within the bounds of the setting."""
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    choices = choices_of(kind)
     near = text("settings.near", near=nearest(str(value), choices)) if choices else ""
     bounds = Settings.model_fields[setting].metadata if setting else ()
     return text("settings.impossible", name=name, value=value, near=near, takes=_takes(kind, choices, bounds))
+
+
+def choices_of(kind: Any) -> tuple[str, ...]:
+    """The words that can be chosen, of one word or of a list of them; empty where any value will do."""
+    choice = next((one for one in (kind, *get_args(kind)) if get_origin(one) is Literal), None)
+    return get_args(choice)
 
 
 def _takes(kind: Any, choices: Sequence[str], constraints: Sequence[object]) -> str:

@@ -90,10 +90,12 @@ def prompts(rows, passes, **asked):
 
 
 def test_without_paraphrases_the_stream_is_what_the_seed_alone_made_it():
-    renderer, reworder, rng = tiny_renderer(), Reworder(row.question for row in ROWS), random.Random(3)
+    renderer, reworder, rng = tiny_renderer(), Reworder(ROWS), random.Random(3)
     stream = iter(Exposures(ROWS, renderer, batch_size=4, rewording=0.65, seed=3))
     for _ in range(4):
-        questions = [reworder.reword(row.question, rng) if rng.random() < 0.65 else row.question for row in ROWS]
+        questions = [
+            reworder.reword(place, rng) if rng.random() < 0.65 else row.question for place, row in enumerate(ROWS)
+        ]
         rendered = [renderer.conversation(said, row.answer) for said, row in zip(questions, ROWS, strict=True)]
         for places in arrange([len(one.ids) for one in rendered], 4, rng):
             batch, shown = next(stream)

@@ -229,3 +229,13 @@ def test_minutes_leave_room_for_replay(base, table, monkeypatch):
     few, more = (plan_of(base, table, minutes=4, replay=share) for share in (0.5, 0.0))
     assert len(few.rows) < len(more.rows)
     assert few.seconds <= 240
+
+
+def test_a_mix_of_wordings_that_changes_nothing_is_said(base, table):
+    def said(**asked):
+        return [choice for choice in plan_of(base, table, **asked).choices if "--rewording-mix" in choice.reason]
+
+    assert said() == said(rewording=0) == said(rewording_mix=("noise",)) == []
+    (line,) = said(rewording=0, rewording_mix=("noise", "answer"))
+    assert line.value == "noise, answer"
+    assert line.reason == "with --rewording 0 no question is reworded, so --rewording-mix changes nothing"

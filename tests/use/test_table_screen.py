@@ -73,3 +73,20 @@ def test_control_characters_of_a_column_name_do_not_reach_the_terminal(shown):
     out = shown("t.csv", content, "--question-column", "1", "--answer-column", "2")
     assert "\x1b" not in out
     assert "a]52" in out
+
+
+def test_check_shows_in_which_other_words_training_will_ask(tmp_path, capsys):
+    model = tiny_folder(tmp_path / "tiny")
+    table = tmp_path / "t.csv"
+    rows = "Что такое диод?,Диод — это прибор для тока.\nЗачем воде кипеть?,Кипение убивает микробы.\nКто там?,Я.\n"
+    table.write_text("question,answer\n" + rows, encoding="utf-8")
+    shown = {}
+    for lang in ("ru", "en"):
+        assert cli.run(["check", str(table), "--show", "2", "--model", str(model), "--lang", lang]) == 0
+        shown[lang] = capsys.readouterr().out
+    for lang, head in (("ru", "Так вопрос строки 2 при обучении"), ("en", "In training the question of row 2")):
+        wordings = shown[lang][shown[lang].index(head) :].splitlines()[1:6]
+        assert len(wordings) == 5
+        assert all(line.startswith("  ") and line.strip() for line in wordings)
+    assert "строки 3" not in shown["ru"]
+    assert shown["ru"].splitlines()[-5:] == shown["en"].splitlines()[-5:]

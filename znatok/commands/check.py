@@ -30,7 +30,7 @@ def check(
     """Reads the table DATA, prints what it understood and every problem with its row."""
     from znatok.data.problems import with_problems
     from znatok.data.read import read_table
-    from znatok.use.table_screen import show_problems, show_table, show_trained_tokens
+    from znatok.use.table_screen import show_problems, show_table, show_trained_tokens, show_wordings
     from znatok.use.terminal import json_line, talk
 
     table = with_problems(read_table(data, reading))
@@ -49,7 +49,10 @@ def check(
             if minutes:
                 console.print(text("check.minutes", time=_time(minutes), model=base.name))
             if show > 0:
+                from znatok.training.lesson import divide_paraphrases
+
                 show_trained_tokens(console, renderer, table.rows[:show])
+                show_wordings(console, divide_paraphrases(table.rows, "split"), show)
     if options.json:
         names = ("encoding", "delimiter", "sheet", "question_column", "answer_column")
         facts = {name: getattr(table, name) for name in names}

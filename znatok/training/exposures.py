@@ -8,6 +8,7 @@ from znatok.data.batch import Batch, arrange, make_batch
 from znatok.data.render import Renderer
 from znatok.data.reword import Reworder
 from znatok.records import Row
+from znatok.settings import REWORDING_FAMILIES, RewordingFamily
 
 PARAPHRASE_SHARE = 1 / 3
 """Share of exposures in which a row that has paraphrases is asked in one of them, as it stands. A guess: real wordings
@@ -18,12 +19,22 @@ class Exposures:
     """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording."""
 
     def __init__(
-        self, rows: Sequence[Row], renderer: Renderer, *, batch_size: int, rewording: float, seed: int
+        self,
+        rows: Sequence[Row],
+        renderer: Renderer,
+        *,
+        batch_size: int,
+        rewording: float,
+        seed: int,
+        mix: Sequence[RewordingFamily] = REWORDING_FAMILIES,
     ) -> None:
-        """rewording: share of exposures, those in a paraphrase as it stands not counted, with a changed wording."""
+        """rewording: share of exposures, those in a paraphrase as it stands not counted, with a changed wording.
+
+        mix: the families of changes that are drawn from.
+        """
         self._rows = rows
         self._renderer = renderer
-        self._reworder = Reworder(" ".join((row.question, *row.paraphrases)) for row in rows)
+        self._reworder = Reworder(rows, mix)
         self._batch_size = batch_size
         self._rewording = rewording
         self._rng = random.Random(seed)
@@ -61,20 +72,22 @@ class Exposures:
     def _one_pass(self) -> Iterator[tuple[Batch, tuple[int, ...]]]:
         """A pass, or the rest of the one that was under way."""
         self._rng.setstate(self._pass_began)
-        rendered = [self._renderer.conversation(self._wording(row), row.answer) for row in self._rows]
+        rendered = [
+            self._renderer.conversation(self._wording(place), row.answer) for place, row in enumerate(self._rows)
+        ]
         for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng)[self._given :]:
             self._given += 1
             yield make_batch([rendered[place] for place in places]), tuple(places)
         self._pass_began, self._given = self._rng.getstate(), 0
 
-    def _wording(self, row: Row) -> str:
+    def _wording(self, place: int) -> str:
         """The question, a trained paraphrase, or a rewording of either. Without paraphrases nothing more is drawn."""
+        row = self._rows[place]
         if row.paraphrases and self._rng.random() < PARAPHRASE_SHARE:
             return self._rng.choice(row.paraphrases)
         if self._rng.random() >= self._rewording:
             return row.question
-        said = self._rng.choice((row.question, *row.paraphrases)) if row.paraphrases else row.question
-        return self._reworder.reword(said, self._rng)
+        return self._reworder.reword(place, self._rng)
 
 
 def _generator(state: Sequence[Any]) -> tuple[Any, ...]:

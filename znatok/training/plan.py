@@ -248,6 +248,8 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     if plan.heldout:
         yield _choice("heldout", str(len(plan.heldout)), "heldout")
     yield from _paraphrases(plan, settings, table)
+    if not settings.rewording and settings.rewording_mix != Settings().rewording_mix:
+        yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))

@@ -82,7 +82,12 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         max_grad_norm=settings.max_grad_norm,
     )
     exposures = Exposures(
-        plan.rows, renderer, batch_size=plan.batch_size, rewording=settings.rewording, seed=settings.seed
+        plan.rows,
+        renderer,
+        batch_size=plan.batch_size,
+        rewording=settings.rewording,
+        seed=settings.seed,
+        mix=settings.rewording_mix,
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved

@@ -1,14 +1,19 @@
 """A table on the screen: what was understood, the problems, and rows with their trained tokens coloured."""
 
+import random
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from znatok.data.render import Renderer
+from znatok.data.reword import Reworder
 from znatok.messages import text
 from znatok.records import Problem, Row, Table
 from znatok.use.terminal import printable
+
+SHOWN_WORDINGS = 5
+"""Wordings of a row that `check` shows."""
 
 STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -68,3 +73,16 @@ def show_trained_tokens(console: Console, renderer: Renderer, rows: Sequence[Row
                 trained=len(rendered.ids) - rendered.answer_start,
             )
         )
+
+
+def show_wordings(console: Console, rows: Sequence[Row], count: int) -> None:
+    """Of the first `count` rows some wordings that training may use, drawn from all families."""
+    reworder, rng = Reworder(rows), random.Random(0)
+    for place, row in enumerate(rows[:count]):
+        # Draws repeat themselves now and then, above all where a question has little to change.
+        drawn = [reworder.reword(place, rng) for _ in range(4 * SHOWN_WORDINGS)]
+        wordings = [said for said in dict.fromkeys(drawn) if said != row.question][:SHOWN_WORDINGS]
+        if wordings:
+            console.print(text("check.wordings", row=row.number))
+        for said in wordings:
+            console.print(Text("  " + printable(said), style="dim"))

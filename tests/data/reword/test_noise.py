@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from znatok.data.reword import _CHATTER, _FRAMES, _GREETINGS, _REQUESTS, Reworder, heldout_wording, language_of
+from znatok.data.reword.noise import _GREETINGS, Noise, touched
 
-DATASET = Path(__file__).parents[2] / "dataset.csv"
+DATASET = Path(__file__).parents[3] / "dataset.csv"
 with DATASET.open(encoding="utf-8", newline="") as rows:
     QUESTIONS = [row["question"] for row in csv.DictReader(rows)]
-REWORDER = Reworder(QUESTIONS)
+NOISE = Noise(QUESTIONS)
 OPTOCOUPLER = "Что такое оптопара (оптоизолятор)?"
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 ABBREVIATION = re.compile(r"\b[^\W\d_]*[^\W\d_][A-ZА-ЯЁ]\w*|\b[A-ZА-Я]-\w+|\b[A-ZА-Я]\d\w*")
@@ -23,9 +23,9 @@ NAME = re.compile(r"(?<=[а-яё,] )[А-ЯЁ][а-яё]+")
 ENGLISH = ["What is a resistor?", "How does a diode work?", "Why does an LED need a resistor?", "When does ice melt?"]
 
 
-def wordings(question, draws, seed=0, reworder=REWORDER):
+def wordings(question, draws, seed=0, noise=NOISE):
     rng = random.Random(seed)
-    return [reworder.reword(question, rng) for _ in range(draws)]
+    return [noise.reword(question, rng) for _ in range(draws)]
 
 
 def outside_brackets(question):
@@ -40,7 +40,7 @@ def outside_brackets(question):
 def test_numbers_abbreviations_and_names_of_the_demonstration_survive(seed):
     rng = random.Random(seed)
     for question in QUESTIONS:  # 8 × 125 draws
-        said = REWORDER.reword(question, rng)
+        said = NOISE.reword(question, rng)
         assert Counter(NUMBER.findall(question)) <= Counter(NUMBER.findall(said))
         kept = outside_brackets(question)
         assert Counter(ABBREVIATION.findall(kept)) <= Counter(ABBREVIATION.findall(said)), said
@@ -92,7 +92,7 @@ PLAIN = [
 )
 def test_numbers_units_and_abbreviations_survive_to_the_letter(words, end, seed):
     question = " ".join(words) + end
-    said = Reworder([question]).reword(question, random.Random(seed))
+    said = Noise([question]).reword(question, random.Random(seed))
     # in the middle of other words, so that "0,5" is not found in "20,5"
     wanted = Counter(word for word in words if word in EXACT)
     found = {word: len(re.findall(rf"(?<!\S){re.escape(word)}(?![^\s?.!])", said)) for word in wanted}
@@ -103,15 +103,15 @@ def test_numbers_units_and_abbreviations_survive_to_the_letter(words, end, seed)
 @given(seed=st.integers(0, 2**32))
 def test_a_number_stays_with_its_unit_and_a_formula_in_one_piece(seed):
     question = "Чему равен ток I = U / R при 12 В и 6 Ом?"
-    said = Reworder([question]).reword(question, random.Random(seed)).lower()
+    said = Noise([question]).reword(question, random.Random(seed)).lower()
     assert [part for part in ("i = u / r", "12 в", "6 ом") if part not in said] == []
 
 
 @settings(max_examples=200, deadline=None)
 @given(question=st.text(max_size=40).filter(str.strip) | st.text("аб1? ().,-/_'\n", max_size=12).filter(str.strip))
 def test_no_wording_is_ever_empty_and_no_question_is_too_odd(question):
-    reworder = Reworder([question])
-    for said in wordings(question, 10, reworder=reworder):
+    noise = Noise([question])
+    for said in wordings(question, 10, noise=noise):
         assert said.strip()
         assert any(map(str.isalnum, said)) or not any(map(str.isalnum, question))
 
@@ -120,14 +120,14 @@ def test_no_wording_is_ever_empty_and_no_question_is_too_odd(question):
     "question", ["(LED)", "???", "а_бвгд", "l'eau", "Почему?", "— — что", "x(y)", "О'Нил и д'Артаньян?", "«»", "5"]
 )
 def test_odd_questions_are_reworded_too(question):
-    assert all(said.strip() for said in wordings(question, 200, reworder=Reworder([question])))
+    assert all(said.strip() for said in wordings(question, 200, noise=Noise([question])))
 
 
 def test_the_word_that_tells_a_question_from_the_others_is_never_dropped():
     telling = ["резистор", "транзистор", "диод", "тиристор"]
-    reworder = Reworder([f"Что такое — простыми словами — {word}?" for word in telling])
+    noise = Noise([f"Что такое — простыми словами — {word}?" for word in telling])
     for word in telling:
-        for said in wordings(f"Что такое — простыми словами — {word}?", 200, reworder=reworder):
+        for said in wordings(f"Что такое — простыми словами — {word}?", 200, noise=noise):
             assert sum(letter in said.lower() for letter in set(word)) >= len(set(word)) - 2
 
 
@@ -140,7 +140,7 @@ def test_names_are_known_by_their_capital_and_may_lose_only_that():
     "question", ["ЧТО ТАКОЕ ТРАНЗИСТОР И ЗАЧЕМ ОН НУЖЕН?", "How Does A Bipolar Transistor Work Here?"]
 )
 def test_capitals_everywhere_name_nothing(question):
-    said = wordings(question, 200, reworder=Reworder([question]))
+    said = wordings(question, 200, noise=Noise([question]))
     assert len({text.lower() for text in said}) > 60
     assert min(len(text) for text in said) < len(question) * 0.7
 
@@ -155,7 +155,7 @@ def test_small_letters_spare_abbreviations_and_units():
 
 
 def test_the_same_state_of_the_generator_gives_the_same_wording():
-    one, other = Reworder(QUESTIONS), Reworder(reversed(QUESTIONS))
+    one, other = Noise(QUESTIONS), Noise(reversed(QUESTIONS))
     for question in QUESTIONS:
         assert wordings(question, 3, 7, one) == wordings(question, 3, 7, other)
 
@@ -181,12 +181,11 @@ def test_a_number_in_brackets_is_no_synonym():
         assert all(kept in text for text in wordings(question, 200))
 
 
-def test_english_questions_get_english_openings_and_frames():
-    reworder = Reworder(ENGLISH)
-    said = [text for question in ENGLISH for text in wordings(question, 100, reworder=reworder)]
+def test_english_questions_get_english_openings():
+    noise = Noise(ENGLISH)
+    said = [text for question in ENGLISH for text in wordings(question, 100, noise=noise)]
     assert any(text.startswith(_GREETINGS["en"]) for text in said)
-    assert not re.search("[а-яё]", "".join(said + [heldout_wording(q, n) for q in ENGLISH for n in range(6)]).lower())
-    assert heldout_wording(ENGLISH[0], 0) == "Could you please explain: what is a resistor?"
+    assert not re.search("[а-яё]", "".join(said).lower())
 
 
 @pytest.mark.parametrize(
@@ -199,47 +198,26 @@ def test_english_questions_get_english_openings_and_frames():
     ],
 )
 def test_a_table_in_another_language_is_reworded_too(questions):
-    reworder = Reworder(questions)
-    for number, question in enumerate(questions):
-        assert all(said.strip() for said in wordings(question, 100, reworder=reworder))
-        assert question.lower() in heldout_wording(question, number).lower()
+    noise = Noise(questions)
+    for question in questions:
+        assert all(said.strip() for said in wordings(question, 100, noise=noise))
 
 
-def test_the_language_is_that_of_most_letters():
-    assert [language_of(text) for text in ("Что такое LED?", "What is «Ом»?", "", "5")] == ["ru", "en", "en", "en"]
+# One light change
 
 
-# Held out
+@settings(max_examples=100, deadline=None)
+@given(question=st.text(max_size=40).filter(str.strip), seed=st.integers(0, 2**32))
+def test_a_touched_question_is_never_empty(question, seed):
+    assert touched(" ".join(question.split()), "ru", random.Random(seed)).strip()
 
 
-def fixed_parts(frame):
-    return [part.strip() for part in re.split(r"\{[qQ]\}", frame) if part.strip()]
-
-
-def test_heldout_frames_are_never_trained():
-    parts = [part.lower() for frames in _FRAMES.values() for frame in frames for part in fixed_parts(frame)]
-    said = [text.lower() for question in QUESTIONS + ENGLISH for text in wordings(question, 20)]
-    assert [(part, text) for text in said for part in parts if part in text] == []
-
-
-def test_openings_and_asides_of_training_never_occur_in_heldout_frames():
-    for language, frames in _FRAMES.items():
-        parts = [part.lower() for frame in frames for part in fixed_parts(frame)]
-        trained = [*_GREETINGS[language], *_REQUESTS[language], *_CHATTER[language].split()]
-        for words in (words.strip(" ,:!.").lower() for words in trained):
-            # A single letter («А», "I") frames nothing.
-            assert len(words) == 1 or [part for part in parts if re.search(rf"\b{words}\b", part)] == []
-
-
-@pytest.mark.parametrize("number", range(6))
-def test_a_heldout_wording_keeps_the_words_of_the_question(number):
-    for question in [*QUESTIONS, *ENGLISH, "Что такое {q} и {}?", "NE555 — это что?", "I2C — что это?"]:
-        said = heldout_wording(question, number)
-        assert question[1:] in said
-        assert question.lower() in said.lower()
-        assert said != question
-    assert "NE555" in heldout_wording("NE555 — это что?", number)
-
-
-def test_neighbouring_rows_get_different_frames():
-    assert len({heldout_wording("Что такое диод?", number) for number in range(12)}) == 6
+def test_a_touched_question_keeps_its_sentence_and_its_exact_words():
+    rng = random.Random(1)
+    said = [touched("Почему NE555 греется при 12 В?", "ru", rng) for _ in range(200)]
+    assert all("NE555" in text and "12 В" in text for text in said)
+    assert len(set(said)) > 50
+    # A slip spoils one word at most; what stands around is added whole.
+    for text in said:
+        found = sum(word in text.lower() for word in ("почему", "ne555", "греется", "при", "12 в"))
+        assert found >= 4, text
