@@ -22,7 +22,13 @@ ParaphraseUse = Literal["split", "train", "exam"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "learn": {},
-    "quick": {"spread_rows": 16, "per_device_train_batch_size": 2, "num_train_epochs": 9.0, "finishing_rounds": 16},
+    "quick": {
+        "spread_rows": 16,
+        "per_device_train_batch_size": 2,
+        "num_train_epochs": 9.0,
+        "grounding": 0.0,
+        "finishing_rounds": 16,
+    },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
     "classic": {
@@ -42,6 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
+        "grounding": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
         "logging_steps": 2,
@@ -100,6 +107,8 @@ class Settings(Reading):
     quantization: Literal["auto", "none", "nf4", "int8"] = "auto"
     rewording: float = Field(0.65, ge=0, le=1)
     paraphrases: ParaphraseUse = "split"
+    grounding: float = Field(0.15, ge=0, le=1)
+    grounded_rows: int = Field(2, ge=1)
     finishing_rounds: int = Field(8, ge=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)

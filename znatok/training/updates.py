@@ -15,7 +15,7 @@ from znatok.run_folder import RunFolder
 from znatok.settings import Settings
 from znatok.training.checkpoints import Checkpoint, Checkpoints, mark_ended
 from znatok.training.events import BatchHalved, Event, FellBack, Forecast, Stepped, Stopped, TrainingEnded
-from znatok.training.exposures import Exposures
+from znatok.training.exposures import Exposures, Grounding, Shown
 from znatok.training.lesson import POINTS
 from znatok.training.metrics import cut_metrics, logged
 from znatok.training.plan import Plan
@@ -38,9 +38,6 @@ SAVE_SECONDS = 120.0
 
 CAN_GO_ON = (Stopped.INTERRUPTED, Stopped.OUT_OF_MEMORY)
 """Ends after which `--resume` trains on."""
-
-Shown = tuple[Batch, tuple[int, ...]]
-"""A batch with the places of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,12 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         max_grad_norm=settings.max_grad_norm,
     )
     exposures = Exposures(
-        plan.rows, renderer, batch_size=plan.batch_size, rewording=settings.rewording, seed=settings.seed
+        plan.rows,
+        renderer,
+        batch_size=plan.batch_size,
+        rewording=settings.rewording,
+        seed=settings.seed,
+        grounding=Grounding(settings.grounding, settings.grounded_rows, network.column_limit),
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved
@@ -116,15 +118,15 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
 
             clock, halvings = time.perf_counter(), state.halvings
             group = _next_group(exposures, batches, state, plan.accumulation)
-            places = [place for _, batch_places in group for place in batch_places]
+            places = [place for shown in group for place in shown.places]
             rate = _rate(course, state)
-            done = _update(updater, [batch for batch, _ in group], state, rate)
+            done = _update(updater, [shown.batch for shown in group], state, rate)
             if done is None:
                 stopped = Stopped.OUT_OF_MEMORY
                 break
             if done.is_finite:
                 seconds = time.perf_counter() - clock
-                _take_in(state, done, places, seconds)
+                _take_in(state, done, group, seconds)
                 recent.append(done.tokens / seconds)
             if not done.is_finite or state.has_diverged:
                 rows = () if done.is_finite else tuple(plan.rows[place].number for place in places)
@@ -199,7 +201,7 @@ def _next_group(exposures: Exposures, batches: Iterator[Shown], state: State, si
     if not state.rounds:
         return list(islice(batches, size))
     now, state.again = state.again[:size], state.again[size:]
-    return [(exposures.as_they_stand(places), tuple(places)) for places in now]
+    return [exposures.as_they_stand(places) for places in now]
 
 
 def _rate(course: Course, state: State) -> float:
@@ -224,11 +226,17 @@ def _update(updater: Updater, batches: Sequence[Batch], state: State, rate: floa
         state.halvings += 1
 
 
-def _take_in(state: State, done: Step, places: Sequence[int], seconds: float) -> None:
+def _take_in(state: State, done: Step, group: Sequence[Shown], seconds: float) -> None:
     state.step += 1
     state.tokens += done.tokens
     state.seconds += seconds
-    state.exact.update(zip(places, done.exact, strict=True))
+    places = [place for shown in group for place in shown.places]
+    is_grounded = [flag for shown in group for flag in shown.is_grounded]
+    for place, is_right, had_rows in zip(places, done.exact, is_grounded, strict=True):
+        if had_rows:  # an answer that could be copied says nothing of what is known
+            state.exact.setdefault(place, False)
+        else:
+            state.exact[place] = is_right
     if not state.rounds:  # later only the hardest rows are shown
         state.note(done.loss)
 
