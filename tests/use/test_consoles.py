@@ -20,7 +20,13 @@ def run(arguments, folder, stdout=subprocess.PIPE, **environment):
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env={**BARE, "PYTHONPATH": str(ROOT), "ZNATOK_LANG": "ru", "ZNATOK_CACHE": str(folder / "cache"), **environment},
+        env={
+            **BARE,
+            "PYTHONPATH": str(ROOT),
+            "ZNATOK_LANG": "ru",
+            "ZNATOK_CACHE": str(folder / "cache"),
+            **environment,
+        },
         timeout=60,
         check=False,
     )

@@ -87,7 +87,13 @@ def full_exam():
             "before": measures(125, 40, 0, 1),
             "after": measures(125, 125, 111, 113),
             "grounded": {"n": 125, **share("passed", 120, 125)},
-            "auto": {"n": 125, **share("passed", 110, 125)},
+            "auto": {
+                "n": 125,
+                **share("passed", 110, 125),
+                **share("confidently_wrong", 5, 125),
+                **share("declined", 10, 125),
+                **share("among_three", 113, 125),
+            },
             "search": {"n": 125, **share("passed", 119, 125)},
         },
         "unknown_far": {
