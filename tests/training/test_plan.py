@@ -199,7 +199,7 @@ def test_the_forecast_of_tokens_is_what_the_stream_then_takes(base, table):
 
     from znatok.training.exposures import Exposures, Grounding
 
-    source, renderer = base
+    renderer = base[1]
     plan = plan_of(base, table, grounding=0.3, rewording=0.0)
     stream = Exposures(plan.rows, renderer, batch_size=25, rewording=0.0, seed=0, grounding=Grounding(0.3, 2, 512))
     taken = sum(shown.batch.tokens for shown in islice(stream, 5 * 8))

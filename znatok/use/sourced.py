@@ -21,7 +21,9 @@ def declined_in_words(answered: Answered) -> str:
     """That there is no answer, and the closest questions by number."""
     if not answered.closest:
         return text("chat.declined_alone")
-    questions = (f"  {number}. {row.question}" for number, row in enumerate(answered.closest, start=1))
+    questions = (
+        f"  {number}. {' '.join(row.question.split())}" for number, row in enumerate(answered.closest, start=1)
+    )
     return "\n".join([text("chat.declined"), *questions])
 
 

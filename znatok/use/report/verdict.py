@@ -76,7 +76,7 @@ def lines(sets: Any, answers: Sequence[Record]) -> tuple[Line, ...]:
     """What the weights know, what rows in the prompt add, where plain search stands: each where it was examined."""
     said = (
         ("weights", _weights(sets)),
-        ("prompt", " ".join(_prompt(sets))),
+        ("prompt", " ".join(_prompt(sets, answers))),
         ("search", " ".join(_search(sets, answers))),
     )
     return tuple(Line(text(f"report.line.{name}"), words) for name, words in said if words)
@@ -93,7 +93,7 @@ def _weights(sets: Any) -> str:
     return f"{joined[0].upper()}{joined[1:]}." if joined else ""
 
 
-def _prompt(sets: Any) -> Iterator[str]:
+def _prompt(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
     for policy in ("grounded", "auto"):
         name = _compared(sets, policy)
         helped, alone = _both(sets, name, policy)
@@ -102,8 +102,11 @@ def _prompt(sets: Any) -> Iterator[str]:
                 f"report.prompt.{policy}",
                 questions=_of(_NOUN[name], helped),
                 share=percent(helped.share),
-                alone=percent(alone.share),
+                alone=percent(_alone(answers, name, policy, alone.share)),
             )
+            p = _chance_of_difference(answers, name, policy) if policy == "grounded" else None
+            if p is not None and p >= LIKELY:
+                yield chance(p)
     name = _compared(sets, "auto")
     wrong, silent, named = (
         count(found(sets, name, "auto"), measure) for measure in ("confidently_wrong", "declined", "among_three")
@@ -130,7 +133,7 @@ def _search(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
         share=percent(search.share),
         alone=percent(weights.share),
     )
-    p = _chance_of_difference(answers, name)
+    p = _chance_of_difference(answers, name, "search")
     if search.share == weights.share:
         yield text("report.search.equal")
     else:
@@ -155,18 +158,25 @@ def _both(sets: Any, name: str, policy: str) -> tuple[Count | None, Count | None
     return count(found(sets, name, policy), "passed"), count(found(sets, name, "after"), "passed")
 
 
-def _chance_of_difference(answers: Sequence[Record], name: str) -> float | None:
-    """McNemar's exact p of search against the weights; None where the pairs are not there.
+def _alone(answers: Sequence[Record], name: str, policy: str, otherwise: float) -> float:
+    """The share that the weights answer rightly of the very questions that were asked under a policy: perhaps a sample."""
+    pairs = [pair for record in answers if record.get("set") == name and (pair := _pair(record, policy))]
+    return sum(weights for _, weights in pairs) / len(pairs) if pairs else otherwise
+
+
+def _chance_of_difference(answers: Sequence[Record], name: str, policy: str) -> float | None:
+    """McNemar's exact p of a policy against the weights; None where the pairs are not there.
 
     Of several questions of one row one counts: they are right or wrong together.
     """
-    asked = [record for record in answers if record.get("set") == name]
-    pairs = list({record.get("row") or -place: _pair(record) for place, record in enumerate(asked, start=1)}.values())
-    if not pairs or None in pairs:
+    asked = enumerate((record for record in answers if record.get("set") == name), start=1)
+    paired = {record.get("row") or -place: _pair(record, policy) for place, record in asked}
+    pairs = [pair for pair in paired.values() if pair]
+    if not pairs:
         return None
     return mcnemar(pairs.count((True, False)), pairs.count((False, True)))
 
 
-def _pair(record: Record) -> tuple[bool, bool] | None:
-    search, weights = found(record, "passed_by", "search"), found(record, "passed_by", "after")
-    return None if search is None or weights is None else (bool(search), bool(weights))
+def _pair(record: Record, policy: str) -> tuple[bool, bool] | None:
+    one, weights = found(record, "passed_by", policy), found(record, "passed_by", "after")
+    return None if one is None or weights is None else (bool(one), bool(weights))
