@@ -281,11 +281,11 @@ def test_rows_in_the_prompt_are_compared_on_the_questions_that_were_asked_with_t
     exam, answers = full_exam(), full_answers()
     exam["sets"]["reworded"]["grounded"] = {"n": 125, "n_generated": 4, **share("passed", 3, 4)}
     write_json(full.exam, exam)
-    for number, (weights, grounded) in enumerate([(False, True), (False, True), (True, True), (False, False)], start=1):
+    for row, (weights, grounded) in enumerate([(False, True), (False, True), (True, True), (False, False)], start=1):
         by = {"before": False, "after": weights, "grounded": grounded, "auto": grounded, "search": True}
-        auto = {"source": "row", "row": number, "confidence": 0.8125, "closest": [number]}
+        auto = {"source": "row", "row": row, "confidence": 0.8125, "closest": [row]}
         more = {"passed": weights, "passed_by": by, "grounded": "Так.", "auto": auto}
-        answers.append(record(number, f"А {number}?", "Так.", set="reworded", **more))
+        answers.append(record(row, f"А {row}?", "Так.", set="reworded", **more))
     write_lines(full.answers, answers)
     text = page_of(full).text
     assert {"ru": "на 3 из 4 вопросов", "en": "answers 3 of 4 questions"}[language] in text

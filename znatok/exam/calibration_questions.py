@@ -71,14 +71,19 @@ def _answerable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator
     """Rows spread over the table, as often as it takes; every second question is put together anew."""
     reworder = Reworder(row.question for row in rows)
     frames = FRAMES[language_of(" ".join(row.question for row in rows))]
+    known = _wordings(rows)
     for place in range(count):
         row = rows[place * len(rows) // count] if count < len(rows) else rows[place % len(rows)]
-        if place % 2:
-            said = _put_together(row, rng)
-        else:
+        said = _put_together(row, rng)
+        if (place + place // len(rows)) % 2 == 0 or plain(said) in known:
             said = reworder.reword(row.question, rng)
             said = rng.choice(frames).format(Q=said, q=said[:1].lower() + said[1:])
         yield Question(row.number, said, row.answer)
+
+
+def _wordings(rows: Sequence[Row]) -> frozenset[str]:
+    """Every wording that is trained or examined as it stands."""
+    return frozenset(plain(wording) for row in rows for wording in (row.question, *row.paraphrases, *row.examined))
 
 
 def _put_together(row: Row, rng: random.Random) -> str:
@@ -95,7 +100,7 @@ def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
     """Questions of rows in which the telling word gave way to that of another row, or to a word that there is not."""
     known = Counter(word.lower() for row in rows for word in set(_WORD.findall(row.question)))
     stems = [_stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
-    asked = {plain(wording) for row in rows for wording in (row.question, *row.paraphrases, *row.examined)}
+    asked = _wordings(rows)
     made: dict[str, str] = {}
     for number in range(count * TRIES):
         if len(made) == count:

@@ -159,7 +159,7 @@ def _both(sets: Any, name: str, policy: str) -> tuple[Count | None, Count | None
 
 
 def _alone(answers: Sequence[Record], name: str, policy: str, otherwise: float) -> float:
-    """The share that the weights answer rightly of the very questions that were asked under a policy: perhaps a sample."""
+    """The share that the weights answer rightly of the very questions asked under a policy, often a sample."""
     pairs = [pair for record in answers if record.get("set") == name and (pair := _pair(record, policy))]
     return sum(weights for _, weights in pairs) / len(pairs) if pairs else otherwise
 
