@@ -70,9 +70,9 @@ def test_a_generator_puts_the_rows_in_every_order():
 
 def test_the_history_takes_room_too():
     history = [("Что такое ток?", "Поток зарядов. " * 10)]
-    room = prompt_tokens(ground(QUESTION, ROWS, RENDERER, 5000).text, history)
-    assert len(ground(QUESTION, ROWS, RENDERER, room, history=history).rows) < 3
-    assert len(ground(QUESTION, ROWS, RENDERER, room + 12, history=history).rows) == 3
+    text = ground(QUESTION, ROWS, RENDERER, 5000).text
+    assert len(ground(QUESTION, ROWS, RENDERER, prompt_tokens(text) + 12, history=history).rows) < 3
+    assert ground(QUESTION, ROWS, RENDERER, prompt_tokens(text, history) + 12, history=history).text == text
 
 
 @pytest.mark.parametrize("token", CONTROL)

@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.answering.taught import ROWS, taught_network
-from tests.tiny import PEFT_TALKS
+from tests.answering.taught import ROWS, sources_of, taught_network
+from tests.tiny import PEFT_TALKS, teach, tiny_network
 from znatok.answering.confidence import Calibration
+from znatok.answering.evidence import Draft
+from znatok.data import reword
 from znatok.data.likeness import plain
 from znatok.data.search import Search
 from znatok.exam.calibration import calibrate
 from znatok.exam.calibration_questions import FRAMES, IN_FULL, IN_TRAIN, Size, calibration_sets
 from znatok.exam.examine import ExamProgress
 from znatok.exam.sets import TOO_NEAR, reworded_set, trained_set, unknown_far_set
+from znatok.model.network import Adapter
 from znatok.records import Row
 
 pytestmark = PEFT_TALKS
@@ -91,8 +94,6 @@ def test_half_of_them_are_as_hard_to_find_as_what_people_ask():
 
 
 def test_frames_are_none_of_the_exams():
-    from znatok.data import reword
-
     for language, frames in FRAMES.items():
         assert not set(frames) & set(reword._FRAMES[language])
         assert all(("{q}" in frame) != ("{Q}" in frame) for frame in frames)
@@ -134,7 +135,8 @@ def test_far_ones_that_a_row_may_answer_are_left_out():
     rows = [*TABLE, Row(126, "Чем заняты ежи, когда им скучно?", "Они спят.")]
     far = [one.question for one in questions(rows, IN_FULL)["far"]]
     assert "Чем заняты ежи, когда им скучно?" not in far
-    assert all(Search(rows).best(one, 1)[0].score < TOO_NEAR for one in far if Search(rows).best(one, 1))
+    search = Search(rows)
+    assert all(found.score < TOO_NEAR for one in far for found in search.best(one, 1))
 
 
 # ---- what is learned from them ---------------------------------------------------------------------------------------
@@ -168,20 +170,23 @@ def test_the_same_weights_and_rows_give_the_same_calibration(taught, pieces):
     assert again == pieces[-1]
 
 
-def test_what_the_weights_know_is_surer_than_what_they_do_not(taught, pieces):
-    from tests.answering.taught import KNOWN, STRANGE, sources_of
-    from znatok.answering.evidence import Draft
-
-    network, renderer = taught
+def test_what_the_weights_know_is_surer_than_what_they_do_not():
+    torch.manual_seed(0)
+    network, renderer = tiny_network()
+    network.add_adapter(Adapter())
+    asked = calibration_sets(ROWS, SMALL)[0].questions
+    teach(network, [renderer.conversation(one.question, one.reference) for one in asked[:5]], 60)
+    *_, calibration = calibrate(network, renderer, ROWS, 2, SMALL)
     sources = sources_of(network, renderer)
 
     def confidence(question):
         *_, written = network.writing([renderer.prompt(question)], [100], renderer.stop_id)
         evidence, _ = sources.evidence(Draft(written.ids[0], written.logps[0]), sources.closest(question))
-        return pieces[-1].weights.probability(evidence.numbers())
+        return calibration.weights.probability(evidence.numbers())
 
-    assert confidence(KNOWN.question) > confidence("Где живёт кит?")
-    assert confidence(KNOWN.question) > confidence(STRANGE)
+    known, unknown = confidence(asked[0].question), confidence("Где живёт кит?")
+    assert unknown < 0.3
+    assert known > 0.5 > unknown
 
 
 def test_gradients_and_adapter_are_as_they_were_between_the_pieces(taught):

@@ -203,7 +203,7 @@ def test_the_right_row_is_among_them_but_for_a_share_of_cases():
         assert is_grounded
         text = renderer.decode(prompt)
         carried = [row for row in PARTS if row.answer in text]
-        assert len(carried) == 2
+        assert 1 <= len(carried) <= 2  # a few words may have nothing in common with a second row
         absent += PARTS[place] not in carried
     assert abs(absent / len(shown) - ABSENT_SHARE) < 0.08
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -90,7 +91,8 @@ def test_grounded_always_answers_and_weights_never_look(talker, capsys):
     typed(talker, STRANGE, rows=NEVER, policy="weights")
     shown = capsys.readouterr()
     assert shown.out == f"Model: {OTHER.answer}\nModel: {KNOWN.answer}\n"
-    assert "(from the model's memory, 0%)" in shown.err
+    assert "(by row 2, 0%)" in shown.err
+    assert int(re.search(r"from the model.s memory, (\d+)%", shown.err)[1]) < 50
 
 
 def test_the_base_has_no_source(talker, capsys):
@@ -188,7 +190,7 @@ def test_a_run_without_a_calibration_answers_from_its_weights_and_says_so(run, c
     assert (code, out) == (0, LEARNED + "\n")
     assert messages.catalogue("en")["chat.no_calibration"] in err
     record = json.loads(command("chat", "run", "--ask", QUESTION, "--json")[1])
-    assert (record["source"], record["confidence"], record["closest"]) == ("weights", None, [])
+    assert (record["source"], record["row"], record["confidence"]) == ("weights", None, None)
     assert "no_calibration" not in command("chat", "run", "--ask", QUESTION, "--policy", "weights")[2]
 
 

@@ -92,10 +92,10 @@ def read_calibration(run: RunFolder) -> Calibration | None:
 
 
 def _regression(record: dict[str, Any]) -> Regression:
-    parts = [tuple(map(float, record[name])) for name in ("means", "scales", "weights")]
-    if any(len(part) != len(fields(Evidence)) for part in parts) or 0 in parts[1]:
+    means, scales, weights = (tuple(map(float, record[name])) for name in ("means", "scales", "weights"))
+    if any(len(part) != len(fields(Evidence)) for part in (means, scales, weights)) or 0 in scales:
         raise ValueError(record)
-    return Regression(*parts, float(record["intercept"]))
+    return Regression(means, scales, weights, float(record["intercept"]))
 
 
 def fit_calibration(judged: Sequence[Judged], grounded_rows: int) -> Calibration:

@@ -1,7 +1,7 @@
 """`znatok chat` and the original `chat.py`: a conversation with a run's model, or one answer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -139,15 +139,16 @@ def _answer(
     if found is None or found.source != "declined":
         reply = follow(pieces, (lambda _: None) if options.json else write)
     if options.json:
-        record = {
+        record: dict[str, Any] = {
             "question": ask,
             "answer": reply.text if reply else None,
             "stopped": reply.ended == "end_of_turn" if reply else None,
             "run": str(talker.run.path) if talker.run else None,
             "model": talker.name,
         }
-        source = {"source": "weights", "row": None, "confidence": None, "closest": []} if use_adapter else {}
-        write(json_line(record | (source_as_json(found) if found else source)))
+        if use_adapter:
+            record |= source_as_json(found) if found else {"source": "weights"} | dict.fromkeys(("row", "confidence"))
+        write(json_line(record))
     if reply or options.json:
         write("\n")
     if reply:
