@@ -16,7 +16,7 @@ from znatok.data import reword
 from znatok.data.likeness import plain
 from znatok.data.search import Search
 from znatok.exam.calibration import calibrate
-from znatok.exam.calibration_questions import FRAMES, IN_FULL, IN_TRAIN, Size, calibration_sets
+from znatok.exam.calibration_questions import FRAMES, IN_TRAIN, Size, calibration_sets, in_full
 from znatok.exam.examine import ExamProgress
 from znatok.exam.sets import TOO_NEAR, reworded_set, trained_set, unknown_far_set
 from znatok.model.network import Adapter
@@ -46,7 +46,7 @@ def questions(rows, size=IN_TRAIN, seed=0):
 # ---- the questions ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [IN_TRAIN, IN_FULL])
+@pytest.mark.parametrize("size", [IN_TRAIN, in_full(125)])
 def test_there_are_as_many_of_each_kind_as_are_wanted(size):
     made = questions(TABLE, size)
     assert {name: len(members) for name, members in made.items()} == {
@@ -64,7 +64,7 @@ def test_none_of_them_is_asked_in_an_exam_or_stands_in_the_table(rows):
         for question in made.questions
     ]
     known = {plain(one.question) for one in examined}
-    asked = [one.question for members in questions(rows, IN_FULL).values() for one in members]
+    asked = [one.question for members in questions(rows, in_full(125)).values() for one in members]
     assert not known & set(map(plain, asked))
 
 
@@ -85,12 +85,12 @@ def test_answerable_ones_ask_for_rows_all_over_the_table_and_expect_their_answer
 
 
 def test_half_of_them_are_as_hard_to_find_as_what_people_ask():
-    search, members = Search(TABLE), questions(TABLE, IN_FULL)["answerable"]
+    search, members = Search(TABLE), questions(TABLE, Size(120, 0, 0))["answerable"]
     found = [search.best(one.question, 1)[0] for one in members]
     hits = [one.row.number == asked.row for one, asked in zip(found, members, strict=True)]
     framed, put_together = hits[::2], hits[1::2]
-    assert sum(framed) / len(framed) > 0.8
-    assert 0.4 < sum(put_together) / len(put_together) < 0.97
+    assert sum(framed) / len(framed) > 0.9
+    assert 0.4 < sum(put_together) / len(put_together) < 0.85
 
 
 def test_frames_are_none_of_the_exams():
@@ -133,7 +133,7 @@ def test_the_shipped_lists_have_forty_questions_and_none_of_the_exams(language):
 
 def test_far_ones_that_a_row_may_answer_are_left_out():
     rows = [*TABLE, Row(126, "Чем заняты ежи, когда им скучно?", "Они спят.")]
-    far = [one.question for one in questions(rows, IN_FULL)["far"]]
+    far = [one.question for one in questions(rows, in_full(125))["far"]]
     assert "Чем заняты ежи, когда им скучно?" not in far
     search = Search(rows)
     assert all(found.score < TOO_NEAR for one in far for found in search.best(one, 1))
@@ -185,7 +185,6 @@ def test_what_the_weights_know_is_surer_than_what_they_do_not():
         return calibration.weights.probability(evidence.numbers())
 
     known, unknown = confidence(asked[0].question), confidence("Где живёт кит?")
-    assert unknown < 0.3
     assert known > 0.5 > unknown
 
 

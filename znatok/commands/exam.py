@@ -98,7 +98,7 @@ def _with_rows(
     from znatok.answering.confidence import Calibration, read_calibration
     from znatok.answering.policies import Judge, Sources
     from znatok.exam.calibration import calibrate
-    from znatok.exam.calibration_questions import IN_FULL
+    from znatok.exam.calibration_questions import in_full
     from znatok.exam.examine import WithRows
     from znatok.run_folder import write_json
     from znatok.training.events import ExamAdvanced
@@ -107,9 +107,9 @@ def _with_rows(
     if not settings.get("grounding"):
         return None
     grounded_rows = Settings(**settings).grounded_rows
-    calibration = read_calibration(folder)
-    if calibration is None or calibration.questions.get("answerable", 0) < IN_FULL.answerable:
-        for piece in calibrate(talker.network, talker.renderer, rows, grounded_rows, IN_FULL):
+    calibration, size = read_calibration(folder), in_full(len(rows))
+    if calibration is None or calibration.questions.get("answerable", 0) < size.answerable:
+        for piece in calibrate(talker.network, talker.renderer, rows, grounded_rows, size):
             if isinstance(piece, Calibration):
                 calibration = piece
             else:

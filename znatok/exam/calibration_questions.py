@@ -29,13 +29,22 @@ class Size:
 
 
 IN_TRAIN = Size(40, 12, 12)
-IN_FULL = Size(160, 48, 40)
+
+
+def in_full(rows: int) -> Size:
+    """How many a whole exam asks: of a small table fewer, since more wordings of one row say little more."""
+    return Size(min(160, 4 * rows), min(48, 2 * rows), 40)
+
 
 STEM = 5
 """Letters by which two words are taken for forms of one."""
 
 LEAST_LETTERS = 4
 """Of a word that says what a question is about."""
+
+TOLD, EVERYDAY = (1, 2), 4
+"""How many words of the answer, and everyday words, are in a question that is put together anew: with these its row is
+nearly as hard to find as by what people ask (docs/log.md)."""
 
 TRIES = 20
 """Questions that are made for each near one that is wanted: most of them are answered by some row."""
@@ -70,15 +79,31 @@ def calibration_sets(rows: Sequence[Row], size: Size, seed: int = 0) -> tuple[Qu
 def _answerable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Question]:
     """Rows spread over the table, as often as it takes; every second question is put together anew."""
     reworder = Reworder(row.question for row in rows)
-    frames = FRAMES[language_of(" ".join(row.question for row in rows))]
-    known = _wordings(rows)
+    frames, everyday = FRAMES[_language(rows)], _WORD.findall(" ".join(_shipped(_language(rows))).lower())
+    known, counts = _wordings(rows), _word_counts(rows)
     for place in range(count):
         row = rows[place * len(rows) // count] if count < len(rows) else rows[place % len(rows)]
-        said = _put_together(row, rng)
+        said = _put_together(row, _telling_word(row, counts), everyday, rng)
         if (place + place // len(rows)) % 2 == 0 or plain(said) in known:
-            said = reworder.reword(row.question, rng)
-            said = rng.choice(frames).format(Q=said, q=said[:1].lower() + said[1:])
+            said = _framed(reworder.reword(row.question, rng), rng.choice(frames))
         yield Question(row.number, said, row.answer)
+
+
+def _framed(question: str, frame: str) -> str:
+    return frame.format(Q=question, q=question[:1].lower() + question[1:])
+
+
+def _put_together(row: Row, telling: str, everyday: Sequence[str], rng: random.Random) -> str:
+    """A word of the question, but not the one that names its subject, a few stems from the answer, and everyday words:
+    what the row says, said quite otherwise."""
+    asked = [word for word in _WORD.findall(row.question) if word != telling]
+    fresh = {word[:STEM].lower() for word in [*asked, telling]}
+    told = [word for word in _long_words(row.answer) if word[:STEM].lower() not in fresh]
+    words = rng.sample(asked, min(len(asked), 1))
+    words += [word[: max(LEAST_LETTERS, len(word) - 2)] for word in rng.sample(told, min(len(told), rng.choice(TOLD)))]
+    words += rng.sample(everyday, EVERYDAY)
+    rng.shuffle(words)
+    return " ".join(words).lower() + "?"
 
 
 def _wordings(rows: Sequence[Row]) -> frozenset[str]:
@@ -86,49 +111,54 @@ def _wordings(rows: Sequence[Row]) -> frozenset[str]:
     return frozenset(plain(wording) for row in rows for wording in (row.question, *row.paraphrases, *row.examined))
 
 
-def _put_together(row: Row, rng: random.Random) -> str:
-    """Half of the question's words and a few of the answer's, in any order: what the row says, said otherwise."""
-    asked = row.question.rstrip("?.! ").split()
-    fresh = {word.lower() for word in asked}
-    told = [word for word in _WORD.findall(row.answer) if len(word) >= LEAST_LETTERS and word.lower() not in fresh]
-    words = rng.sample(asked, (len(asked) + 1) // 2) + rng.sample(told, min(len(told), 3))
-    rng.shuffle(words)
-    return " ".join(words).lower() + "?"
-
-
 def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
-    """Questions of rows in which the telling word gave way to that of another row, or to a word that there is not."""
-    known = Counter(word.lower() for row in rows for word in set(_WORD.findall(row.question)))
+    """Questions of rows in which the telling word gave way to that of another row, or to a word that there is not;
+    every second one in a frame."""
+    counts, asked, frames = _word_counts(rows), _wordings(rows), FRAMES[_language(rows)]
     stems = [_stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
-    asked = _wordings(rows)
     made: dict[str, str] = {}
     for number in range(count * TRIES):
         if len(made) == count:
             break
-        one, other = rng.choice(rows), rng.choice(rows)
-        word, instead = (
-            min(_long_words(row.question), key=lambda it: (known[it.lower()], -len(it)), default="")
-            for row in (one, other)
-        )
+        one = rng.choice(rows)
+        word, instead = _telling_word(one, counts), _telling_word(rng.choice(rows), counts)
         if not word or not instead or word.lower() == instead.lower():
             continue
         if number % 2:  # the first half of one and the second of the other
             instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
         question = one.question.replace(word, instead.lower() if word.islower() else instead, 1)
         if plain(question) not in asked and not any(_stems(question) <= of_row for of_row in stems):
-            made.setdefault(plain(question), question)
+            said = _framed(question, rng.choice(frames)) if len(made) % 2 else question
+            made.setdefault(plain(question), said)
     return list(made.values())
 
 
 def _far(rows: Sequence[Row], count: int) -> list[str]:
     """Shipped questions on anything else, in the language of most of the table; without those that a row may answer."""
-    language = language_of(" ".join(row.question for row in rows))
-    shipped = files("znatok.exam").joinpath("questions", f"calibration_far.{language}.txt")
     search = Search(rows)
-    asked = [one for one in shipped.read_text(encoding="utf-8").splitlines() if one.strip()]
+    asked = _shipped(_language(rows))
     far = [one for one in asked if not any(found.score >= TOO_NEAR for found in search.best(one, count=1))]
     whole = QuestionSet("far", tuple(Question(0, one, "") for one in far))
     return [far[place] for place in sample(whole, count)]
+
+
+def _language(rows: Sequence[Row]) -> str:
+    return language_of(" ".join(row.question for row in rows))
+
+
+def _shipped(language: str) -> list[str]:
+    file = files("znatok.exam").joinpath("questions", f"calibration_far.{language}.txt")
+    return [one for one in file.read_text(encoding="utf-8").splitlines() if one.strip()]
+
+
+def _word_counts(rows: Sequence[Row]) -> Counter[str]:
+    """In how many questions each word stands."""
+    return Counter(word for row in rows for word in {word.lower() for word in _WORD.findall(row.question)})
+
+
+def _telling_word(row: Row, counts: Counter[str]) -> str:
+    """The rarest long word of the question, which mostly names its subject; "" where it has none."""
+    return min(_long_words(row.question), key=lambda word: (counts[word.lower()], -len(word)), default="")
 
 
 def _long_words(text: str) -> list[str]:
