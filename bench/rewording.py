@@ -17,7 +17,7 @@ from pathlib import Path
 
 from znatok.data.read import read_table
 from znatok.data.reword import Reworder
-from znatok.exam.search import Search
+from znatok.data.search import Search
 from znatok.records import Row
 from znatok.settings import REWORDING_FAMILIES, RewordingFamily
 

@@ -10,6 +10,7 @@ ROOMS = [
     {"messages", "errors", "records", "settings", "run_folder", "__init__"},
     {"data"},
     {"model"},
+    {"answering"},
     {"exam"},
     {"training"},
     {"use"},

@@ -80,6 +80,11 @@ class RunFolder:
         return self.path / "answers.jsonl"
 
     @property
+    def confidence(self) -> Path:
+        """How sure the model may be of an answer, learned from questions that are neither trained nor examined."""
+        return self.path / "confidence.json"
+
+    @property
     def graph(self) -> Path:
         """Losses and exact share over steps."""
         return self.path / "train_graph.png"

@@ -7,7 +7,9 @@ import pytest
 
 from tests.tiny import PEFT_TALKS, tiny_folder
 from znatok import cli, messages
-from znatok.run_folder import RunFolder, read_lines
+from znatok.answering.confidence import read_calibration
+from znatok.exam.calibration_questions import IN_TRAIN, in_full
+from znatok.run_folder import RunFolder, read_lines, write_json
 from znatok.settings import make_settings
 from znatok.training.events import Finished
 from znatok.training.loop import train
@@ -40,7 +42,10 @@ def finished(tmp_path_factory):
 def run(finished, tmp_path):
     """A copy of the run to examine."""
     messages.set_language("en")
-    yield RunFolder(shutil.copytree(finished[0], tmp_path / "run"))
+    run = RunFolder(shutil.copytree(finished[0], tmp_path / "run"))
+    calibration = json.loads(run.confidence.read_bytes())
+    write_json(run.confidence, calibration | {"questions": {"answerable": 999}})  # no need to learn it again each time
+    yield run
     messages.set_language(None)
 
 
@@ -151,3 +156,44 @@ def test_a_faulty_file_of_unknown_questions_ends_training_before_it_begins(tmp_p
     with pytest.raises(Exception, match="unknown_near"):
         list(train(tmp_path / "детали.csv", settings, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+# ---- rows in the prompt ----------------------------------------------------------------------------------------------
+
+
+def test_training_learns_how_sure_the_model_may_be_and_examines_what_rows_add(finished):
+    path, ended = finished
+    calibration = read_calibration(RunFolder(path))
+    assert calibration.questions["answerable"] == IN_TRAIN.answerable
+    assert calibration.grounded_rows == 2
+    sets = ended.summary["exam"]
+    assert list(sets["reworded"]) == ["before", "after", "grounded", "auto", "search"]
+    assert sets["reworded"]["auto"]["n_generated"] == 19
+    assert sets["unknown_far"]["auto"]["n_generated"] == 9
+    assert 0 <= sets["reworded"]["auto"]["declined"] <= 1
+    assert 0 <= sets["reworded"]["auto"]["among_three"] <= 1
+    told = [record for record in ended.answers if "auto" in record]
+    assert {record["auto"]["source"] for record in told} <= {"weights", "row", "declined"}
+
+
+def test_the_exam_calibrates_in_full_once(run, capsys):
+    run.confidence.unlink()
+    assert exam(run) == 0
+    assert read_calibration(run).questions["answerable"] == in_full(19).answerable == 76
+    first, learned = run.confidence.read_bytes(), run.confidence.stat().st_mtime_ns
+    written = run.exam.read_bytes()
+    assert exam(run) == 0
+    assert (run.confidence.read_bytes(), run.confidence.stat().st_mtime_ns) == (first, learned)
+    assert run.exam.read_bytes() == written
+    said = capsys.readouterr().out
+    assert messages.catalogue("en")["report.line.weights"] in said
+    assert messages.catalogue("en")["report.line.search"] in said
+
+
+def test_a_run_that_was_trained_without_rows_in_prompts_is_not_calibrated(run):
+    settings = run.settings.read_text(encoding="utf-8").replace("grounding = 0.15", "grounding = 0.0")
+    run.settings.write_text(settings, encoding="utf-8")
+    run.confidence.unlink()
+    assert exam(run) == 0
+    assert not run.confidence.exists()
+    assert "auto" not in json.loads(run.exam.read_text(encoding="utf-8"))["sets"]["reworded"]

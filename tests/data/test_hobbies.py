@@ -177,8 +177,8 @@ def test_wordings_are_no_frames_around_the_question(name):
 def test_no_wording_is_one_that_training_or_the_held_out_frames_make(name):
     said = {normalised(wording) for wording, _ in wordings(name)}
     questions = [question for question, _ in rows(name)]
-    reworder, rng = Reworder(questions), random.Random(0)
-    made = {normalised(reworder.reword(question, rng)) for question in questions for _ in range(60)}
+    reworder, rng = Reworder(read_table(HOBBIES / f"{name}.csv").rows), random.Random(0)
+    made = {normalised(reworder.reword(place, rng)) for place in range(len(questions)) for _ in range(60)}
     framed = {normalised(heldout_wording(question, number)) for question in questions for number in range(12)}
     assert not said & (made | framed)
 

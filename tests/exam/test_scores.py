@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from znatok.exam.marks import Marked
-from znatok.exam.scores import Asked, comparisons, confidence, record, scores, search_wins
+from znatok.exam.scores import Asked, Told, comparisons, confidence, record, scores
 from znatok.exam.statistics import bootstrap, clopper_pearson
 from znatok.records import Question
 
@@ -72,15 +74,54 @@ def test_confidence_tells_right_from_wrong_or_does_not():
     assert confidence(sure[:1]) == {"questions": None}
 
 
-def test_search_wins_where_it_is_right_more_often_and_nowhere_else():
-    won = [asked(1, False, False), asked(2, False, True)]
-    drawn = [asked(1, False, True, name="trained")]
-    assert search_wins(scores([*won, *drawn], POLICIES)) == ["questions"]
-    assert search_wins({"unknown_far": {"before": {"passed": None}, "after": {"passed": None}}}) == []
-
-
 def test_a_record_tells_who_was_right_and_marks_the_tuned_models_answer():
     line = record(asked(4, None, False, True, -0.5), ("before", "after"))
     assert line["passed_by"] == {"before": None, "after": False, "search": True}
     assert line["exact"] == {"before": False, "after": False}
     assert (line["passed"], line["cause"], line["logprob"], line["before"]) == (False, "unrelated", -0.5, None)
+
+
+# ---- with rows in the prompt -----------------------------------------------------------------------------------------
+
+EVERY = ("before", "after", "grounded", "auto", "search")
+
+
+def asked_with_rows(row, after, grounded, is_declined=False, is_among=True):
+    plain = asked(row, None, after)
+    right = grounded and not is_declined
+    auto = replace(
+        marked(right), declined=is_declined, among_three=is_among, confidently_wrong=not is_declined and not right
+    )
+    told = Told("declined" if is_declined else "row", None if is_declined else row, 0.75, (row, 8, 9))
+    return replace(plain, marked=plain.marked | {"grounded": marked(grounded), "auto": auto}, told=told)
+
+
+def test_auto_counts_what_is_declined_and_what_is_answered_wrongly_and_where_the_right_row_is_named():
+    members = [
+        asked_with_rows(1, True, True),
+        asked_with_rows(2, False, True),
+        asked_with_rows(3, False, False),
+        asked_with_rows(4, False, False, is_declined=True, is_among=False),
+    ]
+    policies = scores(members, EVERY)["questions"]
+    assert [policies[policy]["passed"] for policy in ("after", "grounded", "auto")] == [0.25, 0.5, 0.5]
+    auto = policies["auto"]
+    assert (auto["declined"], auto["confidently_wrong"], auto["among_three"]) == (0.25, 0.25, 0.75)
+    assert auto["declined_ci"] == list(clopper_pearson(1, 4))
+    assert "declined" not in policies["grounded"]
+
+
+def test_a_set_that_was_not_asked_with_rows_has_no_such_policies():
+    policies = scores([asked(1, None, True), asked_with_rows(1, True, True)], EVERY)["questions"]
+    assert (policies["auto"]["n"], policies["auto"]["n_generated"]) == (2, 1)
+    assert list(scores([asked(1, None, True)], EVERY)["questions"]) == ["before", "after", "search"]
+
+
+def test_a_record_tells_where_the_answer_under_auto_is_from():
+    line = record(asked_with_rows(2, False, True), ("before", "after"))
+    assert line["auto"] == {"source": "row", "row": 2, "confidence": 0.75, "closest": [2, 8, 9]}
+    assert line["grounded"] == "answer"
+    assert line["passed_by"] == {"before": None, "after": False, "grounded": True, "auto": True, "search": True}
+    assert line["passed"] is False
+    declined = record(asked_with_rows(4, False, False, is_declined=True), ("before", "after"))
+    assert (declined["auto"]["source"], declined["passed_by"]["auto"]) == ("declined", False)

@@ -21,7 +21,9 @@ from znatok.model.network import Adapter
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use import chat
 from znatok.use.chat import answer, converse, follow, recent
+from znatok.use.lines import terminal
 from znatok.use.loading import Talker
+from znatok.use.terminal import clean, settled_part
 
 pytestmark = PEFT_TALKS
 REPOSITORY = Path(__file__).parents[2]
@@ -103,7 +105,7 @@ def test_terminal_escapes_and_control_characters_of_the_model_never_arrive(talke
 def test_an_escape_is_held_back_until_it_is_whole(hidden):
     shown = ""
     for end in range(len(f"до{hidden}после") + 1):
-        settled = chat._clean(chat._settled(f"до{hidden}после"[:end]))
+        settled = clean(settled_part(f"до{hidden}после"[:end]))
         assert settled.startswith(shown)
         shown = settled
     assert shown == "допосле"
@@ -253,12 +255,12 @@ def test_ctrl_c_stops_the_answer_under_way_and_no_more(talker, monkeypatch, caps
 def test_real_keys_are_understood(talker, capsys, keys, questions):
     with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
         keyboard.send_text(keys)
-        converse(talker, words_for_user="You:", words_for_model="Model:", ask=chat.terminal("You:"))
+        converse(talker, words_for_user="You:", words_for_model="Model:", ask=terminal("You:"))
     assert capsys.readouterr().out == "".join(f"Model: {answer}\n" for answer in questions)
 
 
 def test_lines_of_a_pipe_are_repeated_so_that_the_output_reads_as_a_conversation():
-    code = "from znatok.use.chat import piped\nask = piped('You:')\nwhile True: ask()"
+    code = "from znatok.use.lines import piped\nask = piped('You:')\nwhile True: ask()"
     lines = "\ufeffЧто такое \x1b[31mдиод?\n\nпоследний без конца строки"
     environment = {"PYTHONUTF8": "1", "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.run(

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from znatok import messages
 from znatok.exam.statistics import clopper_pearson
-from znatok.use.exam_screen import show_exam, what_rows_show, what_search_does
+from znatok.use.exam_screen import show_exam, what_rows_show
 
 
 @pytest.fixture(autouse=True, params=["ru", "en"])
@@ -36,6 +36,9 @@ SETS = {
     "unknown_near": {"before": unknown(0), "after": unknown(60)},
     "unknown_far": {"before": unknown(0, 86), "after": unknown(2, 86)},
 }
+
+AUTO = measures(125, confidently_wrong=5, declined=10, among_three=113)
+SILENT = measures(86, declined=81)
 
 
 def answer(row, exact=True, **more):
@@ -82,15 +85,25 @@ def test_a_measure_that_a_set_has_not_is_left_out(language):
     assert said.count({"ru": "ответ до буквы", "en": "to the letter"}[language]) == 3
 
 
-def test_search_is_named_where_it_is_better_and_only_there(language):
-    first, good_for = what_search_does(SETS)
-    name = {"ru": "другими словами", "en": "in other words"}[language]
-    assert f"{name} 96.8% " in first
-    assert "90.4%" in first
-    assert "100.0%" not in first
-    assert messages.text("screen.set.questions") not in first
-    assert len(good_for) > 40
-    assert what_search_does({"trained": SETS["trained"], "unknown_far": SETS["unknown_far"]}) == []
+def test_three_lines_say_what_the_weights_know_what_rows_add_and_where_search_stands(language):
+    more = {"grounded": known(100, 120, 125), "auto": known(90, 110, 125) | AUTO}
+    sets = SETS | {"questions": SETS["questions"] | more, "unknown_far": SETS["unknown_far"] | {"auto": SILENT}}
+    said = shown([answer(1)], sets, width=1000)
+    weights, prompt, search = (
+        next(line for line in said.splitlines() if line.startswith(messages.text(f"report.line.{name}")))
+        for name in ("weights", "prompt", "search")
+    )
+    decimal = messages.text("report.figures.decimal")
+    assert "56.0".replace(".", decimal) in weights
+    for share in ("96.0", "88.0", "4.0", "8.0", "90.4", "94.2"):
+        assert share.replace(".", decimal) in prompt, share
+    assert "49.6".replace(".", decimal) in search
+
+
+def test_without_rows_in_the_prompt_there_are_two_lines(language):
+    said = shown([answer(1)], width=1000)
+    assert messages.text("report.line.prompt") not in said
+    assert messages.text("report.line.search") in said
 
 
 @pytest.mark.parametrize(("n", "half", "least"), [(125, "±6", "5%"), (40, "±10", "15%"), (10_000, "±1", "0%")])

@@ -87,7 +87,13 @@ def full_exam():
             "before": measures(125, 40, 0, 1),
             "after": measures(125, 125, 111, 113),
             "grounded": {"n": 125, **share("passed", 120, 125)},
-            "auto": {"n": 125, **share("passed", 110, 125)},
+            "auto": {
+                "n": 125,
+                **share("passed", 110, 125),
+                **share("confidently_wrong", 5, 125),
+                **share("declined", 10, 125),
+                **share("among_three", 113, 125),
+            },
             "search": {"n": 125, **share("passed", 119, 125)},
         },
         "unknown_far": {
@@ -269,6 +275,26 @@ def test_search_that_beats_the_model_is_said_to_and_what_each_is_good_for(full, 
     assert wins[language] in text
     assert {"ru": "119 из 125", "en": "119 of 125"}[language] in text
     assert {"ru": "Поиск хорош там", "en": "Search is good where"}[language] in text
+
+
+def test_rows_in_the_prompt_are_compared_on_the_questions_that_were_asked_with_them(full, language):
+    exam, answers = full_exam(), full_answers()
+    exam["sets"]["reworded"]["grounded"] = {"n": 125, "n_generated": 4, **share("passed", 3, 4)}
+    write_json(full.exam, exam)
+    for row, (weights, grounded) in enumerate([(False, True), (False, True), (True, True), (False, False)], start=1):
+        by = {"before": False, "after": weights, "grounded": grounded, "auto": grounded, "search": True}
+        auto = {"source": "row", "row": row, "confidence": 0.8125, "closest": [row]}
+        more = {"passed": weights, "passed_by": by, "grounded": "Так.", "auto": auto}
+        answers.append(record(row, f"А {row}?", "Так.", set="reworded", **more))
+    write_lines(full.answers, answers)
+    text = page_of(full).text
+    assert {"ru": "на 3 из 4 вопросов", "en": "answers 3 of 4 questions"}[language] in text
+    assert re.search({"ru": r"без подсказки\s—\s25,0\s%", "en": r"without them 25\.0%"}[language], text)
+    assert {"ru": "случайной (p = 0,500)", "en": "be chance (p = 0.500)"}[language] in text
+    assert messages.text("report.answer.grounded_right") in text
+    table = full.answers_table.read_text(encoding="utf-8-sig").splitlines()
+    assert messages.text("report.answers_table.source") in table[0]
+    assert any("0,812" in line or "0.812" in line for line in table)
 
 
 def test_a_model_that_beats_search_is_said_to_and_a_difference_by_chance_is_called_so(full, language):

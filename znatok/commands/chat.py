@@ -1,7 +1,7 @@
 """`znatok chat` and the original `chat.py`: a conversation with a run's model, or one answer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -10,6 +10,7 @@ from znatok.errors import RunError, UsageError
 from znatok.messages import settle_language, text
 
 if TYPE_CHECKING:
+    from znatok.answering.policies import Judge, Policy
     from znatok.model.conversion import Progress
     from znatok.run_folder import RunFolder
     from znatok.use.loading import Talker
@@ -22,13 +23,16 @@ def chat(
     run: Annotated[Path | None, Parameter(name=["RUN", "--run"], help=text("chat.run"))] = None,
     *,
     base: Annotated[bool, Parameter(help=text("chat.base"), negative=())] = False,
+    policy: Annotated[Literal["auto", "weights", "grounded"] | None, Parameter(help=text("chat.policy_flag"))] = None,
     ask: Ask = None,
     options: Options = _DEFAULTS,
 ) -> int:
     """Talks to the model of RUN, or of the newest finished run."""
+    if base and policy is not None:
+        raise UsageError("chat.base_has_no_policy")
     _check(ask, options)
     talker = _named(run, None, with_adapter=not base or ask is None)
-    return _talk(talker, not base, ask, options)
+    return _talk(talker, not base, policy or "auto", ask, options)
 
 
 def chat_original(
@@ -48,7 +52,7 @@ def chat_original(
         talker = _named(lora_path, model_name, with_adapter=use_lora or ask is None)
     else:
         talker = load_base(model_name or BUILTIN, _fetch_screen())
-    return _talk(talker, use_lora, ask, options)
+    return _talk(talker, use_lora, None, ask, options)
 
 
 def _check(ask: str | None, options: Options) -> None:
@@ -101,26 +105,54 @@ def _fetch_screen() -> "Progress":
     return lambda stage, done, total: None if stage == "verify" else fetched(stage, done, total)
 
 
-def _talk(talker: "Talker", use_adapter: bool, ask: str | None, options: Options) -> int:
-    from znatok.use.chat import answer, converse, follow, tell_ending, tell_who_answers, write
+def _talk(talker: "Talker", use_adapter: bool, policy: "Policy | None", ask: str | None, options: Options) -> int:
+    """policy: None where the weights alone answer, and no one asks how sure they are."""
+    from znatok.use.chat import converse, tell
+    from znatok.use.loading import load_judge
+
+    judge = load_judge(talker) if policy else None
+    if policy in ("auto", "grounded") and use_adapter and judge is None:
+        tell("chat.no_calibration")
+    if ask is not None:
+        return _answer(talker, use_adapter, judge, policy, ask, options)
+    you, model = text("chat.words_for_user"), text("chat.words_for_model")
+    shown = policy or "weights"
+    converse(talker, words_for_user=you, words_for_model=model, use_adapter=use_adapter, judge=judge, policy=shown)
+    return 0
+
+
+def _answer(
+    talker: "Talker", use_adapter: bool, judge: "Judge | None", policy: "Policy | None", ask: str, options: Options
+) -> int:
+    """Prints one answer: alone, or as JSON. One that is declined leaves stdout empty."""
+    from znatok.use.chat import answer, answer_with_source, follow, say, tell_ending, tell_who_answers, write
+    from znatok.use.sourced import declined_in_words, source_as_json, source_in_words
     from znatok.use.terminal import json_line
 
-    if ask is None:
-        you, model = text("chat.words_for_user"), text("chat.words_for_model")
-        converse(talker, words_for_user=you, words_for_model=model, use_adapter=use_adapter)
-        return 0
-    tell_who_answers(talker, use_adapter)
-    pieces = answer(talker, ask, use_adapter=use_adapter)
-    reply = follow(pieces, (lambda _: None) if options.json else write)
+    found, reply = None, None
+    if judge and policy and use_adapter:
+        tell_who_answers(talker, use_adapter, policy)
+        found, pieces = answer_with_source(talker, judge, ask, (), policy)
+    else:
+        tell_who_answers(talker, use_adapter)
+        pieces = answer(talker, ask, use_adapter=use_adapter)
+    if found is None or found.source != "declined":
+        reply = follow(pieces, (lambda _: None) if options.json else write)
     if options.json:
-        record = {
+        record: dict[str, Any] = {
             "question": ask,
-            "answer": reply.text,
-            "stopped": reply.ended == "end_of_turn",
+            "answer": reply.text if reply else None,
+            "stopped": reply.ended == "end_of_turn" if reply else None,
             "run": str(talker.run.path) if talker.run else None,
             "model": talker.name,
         }
+        if use_adapter:
+            record |= source_as_json(found) if found else {"source": "weights"} | dict.fromkeys(("row", "confidence"))
         write(json_line(record))
-    write("\n")
-    tell_ending(reply)
+    if reply or options.json:
+        write("\n")
+    if reply:
+        tell_ending(reply)
+    if found:
+        say(source_in_words(found) if reply else declined_in_words(found))
     return 0

@@ -9,15 +9,18 @@ from cyclopts import Parameter
 from znatok.commands.options import Options, describe
 from znatok.errors import RunError, UsageError
 from znatok.messages import text
-from znatok.settings import Reading
+from znatok.settings import Reading, Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
+    from znatok.exam.examine import WithRows
     from znatok.records import QuestionSet, Row
     from znatok.run_folder import RunFolder
+    from znatok.use.loading import Talker
+    from znatok.use.training_screen import TrainingScreen
 
 describe(Reading)
 
@@ -73,7 +76,10 @@ def _hold(
     talker = load_run(folder, progress=screen.fetched)
     result: ExamResult | None = None
     try:
-        for piece in hold_exam(talker.network, talker.renderer, taught, more, heldout=heldout, left=left):
+        with_rows = _with_rows(folder, talker, taught, screen)
+        for piece in hold_exam(
+            talker.network, talker.renderer, taught, more, heldout=heldout, left=left, with_rows=with_rows
+        ):
             if isinstance(piece, ExamResult):
                 result = piece
             else:
@@ -83,6 +89,35 @@ def _hold(
     assert result is not None
     write_exam(folder, result, {"summary": summary})
     show_exam(console, result.sets, result.answers, result.forgetting)
+
+
+def _with_rows(
+    folder: "RunFolder", talker: "Talker", rows: "Sequence[Row]", screen: "TrainingScreen"
+) -> "WithRows | None":
+    """Where the run was trained with rows in prompts, what judges its answers: learned in full, if it was not yet."""
+    from znatok.answering.confidence import Calibration, read_calibration
+    from znatok.answering.policies import Judge, Sources
+    from znatok.exam.calibration import calibrate
+    from znatok.exam.calibration_questions import in_full
+    from znatok.exam.examine import WithRows
+    from znatok.run_folder import write_json
+    from znatok.training.events import ExamAdvanced
+
+    settings = read_settings(folder.settings) if folder.settings.is_file() else {}
+    if not settings.get("grounding"):
+        return None
+    grounded_rows = Settings(**settings).grounded_rows
+    calibration, size = read_calibration(folder), in_full(len(rows))
+    if calibration is None or calibration.questions.get("answerable", 0) < size.answerable:
+        for piece in calibrate(talker.network, talker.renderer, rows, grounded_rows, size):
+            if isinstance(piece, Calibration):
+                calibration = piece
+            else:
+                screen.show(ExamAdvanced(piece.done, piece.total))
+        assert calibration is not None
+        write_json(folder.confidence, calibration.describe())
+    sources = Sources(rows, talker.renderer, calibration.grounded_rows, talker.network.column_limit)
+    return WithRows(Judge(sources, calibration))
 
 
 def _more_sets(

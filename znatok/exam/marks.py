@@ -14,6 +14,9 @@ class Marked:
     """An answer and its marks. Null: `passed`, `chrf`, `stopped` and `confused` where no answer is expected (such
     answers are cut early), and `confidently_wrong` where one is. `other_row`: whose answer it gives instead, where it
     gives another row's.
+
+    The last two are of the policy `auto` alone: whether the answer was declined, and whether the right row is among the
+    three closest, which are named then. Under it `confidently_wrong` is also an answer given that is not right.
     """
 
     text: str
@@ -25,6 +28,8 @@ class Marked:
     confidently_wrong: bool | None
     cause: Cause | None
     other_row: int | None
+    declined: bool | None = None
+    among_three: bool | None = None
 
 
 class Marker:

@@ -4,20 +4,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from znatok.answering.policies import Source
+from znatok.data.search import Found
 from znatok.exam.marks import Marked
-from znatok.exam.search import Found
 from znatok.exam.statistics import auroc, bootstrap, mcnemar, share_interval
 from znatok.records import Question
 
-Policy = Literal["before", "after", "search"]
+Policy = Literal["before", "after", "grounded", "auto", "search"]
 Scores = dict[str, dict[str, dict[str, Any]]]
 """SET, POLICY, MEASURE."""
 
 OF_AN_ANSWER = ("passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong")
 """Measures that need an answer; `exact` needs none."""
 
+ALWAYS = ("before", "after")
+"""Policies that every set has, even where nothing was generated under them."""
+
+OF_AUTO = ("declined", "among_three")
+"""Measures of the policy `auto` alone."""
+
 PAIRED = ("exact", "passed")
 """Measures in which base and tuned model are compared question by question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where the answer under `auto` came from, how sure it was, and the rows nearest to the question, by number."""
+
+    source: Source
+    row: int | None
+    confidence: float
+    closest: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,7 @@ class Asked:
     marked: Mapping[Policy, Marked]
     logprob: float | None
     found: Found | None
+    told: Told | None = None
 
     @property
     def verdict(self) -> Marked | None:
@@ -42,12 +60,12 @@ class Asked:
 
 
 def scores(asked: Sequence[Asked], policies: Sequence[Policy]) -> Scores:
-    """Every measure of every set under every policy; search is no policy where no answer is expected."""
+    """Every measure of every set under every policy; policies that answered nothing in a set are left out there."""
     return {
         name: {
             policy: _measures(members, policy)
             for policy in policies
-            if policy != "search" or any("search" in one.marked for one in members)
+            if policy in ALWAYS or any(policy in one.marked for one in members)
         }
         for name, members in _by_set(asked).items()
     }
@@ -91,9 +109,11 @@ def record(one: Asked, policies: Sequence[Policy]) -> dict[str, Any]:
         "after": answers["after"].text if "after" in answers else None,
         "search": search.text if search else None,
         "search_row": one.found.row.number if one.found else None,
+        **_with_rows(one),
         **{name: getattr(verdict, name) if verdict else None for name in OF_AN_ANSWER},
         "passed_by": {
-            policy: answers[policy].passed if policy in answers else None for policy in ("before", "after", "search")
+            policy: answers[policy].passed if policy in answers else None
+            for policy in ("before", "after", *(("grounded", "auto") if one.told else ()), "search")
         },
         "cause": verdict.cause if verdict else None,
         "confused_with": verdict.other_row if verdict else None,
@@ -101,14 +121,18 @@ def record(one: Asked, policies: Sequence[Policy]) -> dict[str, Any]:
     }
 
 
-def search_wins(sets: Scores) -> list[str]:
-    """The sets on which plain search gives more right answers than the trained model."""
-    wins = []
-    for name, policies in sets.items():
-        search, after = (policies.get(policy, {}).get("passed") for policy in ("search", "after"))
-        if search is not None and after is not None and search > after:
-            wins.append(name)
-    return wins
+def _with_rows(one: Asked) -> dict[str, Any]:
+    """The answer with rows in the prompt where the weights are not sure, and what `auto` makes of it: where it is from,
+    how sure it is, or that it is declined. Nothing where a question was not asked so."""
+    if one.told is None:
+        return {}
+    auto = {
+        "source": one.told.source,
+        "row": one.told.row,
+        "confidence": round(one.told.confidence, 4),
+        "closest": list(one.told.closest),
+    }
+    return {"grounded": one.marked["grounded"].text, "auto": auto}
 
 
 def _by_set(asked: Iterable[Asked]) -> dict[str, list[Asked]]:
@@ -121,7 +145,7 @@ def _by_set(asked: Iterable[Asked]) -> dict[str, list[Asked]]:
 def _measures(members: Sequence[Asked], policy: Policy) -> dict[str, Any]:
     """The measures of one set under one policy; null where nothing was generated, or nothing is expected."""
     measures: dict[str, Any] = {"n": len(members), "n_generated": sum(policy in one.marked for one in members)}
-    for name in ("exact", *OF_AN_ANSWER):
+    for name in ("exact", *OF_AN_ANSWER, *(OF_AUTO if policy == "auto" else ())):
         groups = _by_row(members, policy, name)
         values = [value for group in groups for value in group]
         if not values:

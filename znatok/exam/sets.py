@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from znatok.data.reword import heldout_wording, language_of
+from znatok.data.search import Search
 from znatok.exam.measures import normalised
-from znatok.exam.search import Search
 from znatok.records import Question, QuestionSet, Row
 
 UNKNOWN_IN_TRAIN = 30

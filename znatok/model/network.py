@@ -97,6 +97,12 @@ class Network:
         """Tokens that the base was made for."""
         return int(self._base.config.max_position_embeddings)
 
+    @property
+    def column_limit(self) -> int:
+        """Tokens of question and answer together that a prompt with rows may come to: what the base holds, and what is
+        fast to learn."""
+        return min(self.context_length, LONGEST)
+
     # ---- the adapter -------------------------------------------------------------------------------------------
 
     def add_adapter(self, adapter: Adapter) -> None:

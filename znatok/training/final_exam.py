@@ -1,10 +1,13 @@
 """The exam at the end of training: the same as `znatok exam`, but shorter where that costs only certainty."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from znatok.data.render import Renderer
-from znatok.exam.examine import ExamProgress, ExamResult
+from znatok.answering.confidence import Calibration
+from znatok.answering.policies import Judge, Sources
+from znatok.exam.calibration import calibrate
+from znatok.exam.calibration_questions import IN_TRAIN
+from znatok.exam.examine import ExamProgress, ExamResult, WithRows
 from znatok.exam.forgetting import FEW_PROMPTS
 from znatok.exam.question_file import read_questions
 from znatok.exam.session import hold_exam
@@ -15,11 +18,10 @@ from znatok.exam.sets import (
     unknown_near_file,
     unknown_near_set,
 )
-from znatok.model.network import Network
 from znatok.records import Table
-from znatok.run_folder import RunFolder, write_text
-from znatok.training.lesson import SHORT_SAMPLE
-from znatok.training.plan import Plan
+from znatok.run_folder import RunFolder, write_json, write_text
+from znatok.training.lesson import POLICY_SAMPLE, SHORT_SAMPLE, UNKNOWN_POLICY_SAMPLE
+from znatok.training.updates import Course
 
 
 def keep_unknown_near(run: RunFolder, table: Path) -> tuple[str, ...]:
@@ -34,20 +36,23 @@ def keep_unknown_near(run: RunFolder, table: Path) -> tuple[str, ...]:
     return questions
 
 
-def final_exam(
-    network: Network, renderer: Renderer, plan: Plan, table: Table, near: Sequence[str]
-) -> Iterator[ExamProgress | ExamResult]:
+def final_exam(course: Course, table: Table, near: Sequence[str]) -> Iterator[ExamProgress | ExamResult]:
     """All rows in both wordings, and a sample of the unknown questions; of a short lesson also a short exam.
 
-    Where only a few rows are taught, as under `quick`, their own questions are all: the rest would take longer.
+    Where only a few rows are taught, as under `quick`, their own questions are all: the rest would take longer. Where
+    rows were put into prompts, it is learned first how sure the model may be, and kept in the run.
     """
+    plan = course.plan
     taught = {row.number for row in (*plan.rows, *plan.heldout)}
     size = min(UNKNOWN_IN_TRAIN, plan.before_sample)
     is_short = size <= SHORT_SAMPLE
     unknown = () if is_short else (unknown_near_set(near, table.rows), unknown_far_set(table.rows))
-    return hold_exam(
-        network,
-        renderer,
+    with_rows = None
+    if not is_short and course.settings.grounding:
+        with_rows = yield from _calibrated(course)
+    yield from hold_exam(
+        course.network,
+        course.renderer,
         plan.rows,
         [a_few(questions, size) for questions in unknown if questions.questions],
         heldout=plan.heldout,
@@ -55,4 +60,18 @@ def final_exam(
         before_sample=plan.before_sample,
         general_prompts=FEW_PROMPTS if size == UNKNOWN_IN_TRAIN else 0,
         is_about_forgetting=not is_short,
+        with_rows=with_rows,
     )
+
+
+def _calibrated(course: Course) -> Generator[ExamProgress, None, WithRows]:
+    network, renderer, rows = course.network, course.renderer, course.plan.rows
+    grounded_rows = course.settings.grounded_rows
+    for piece in calibrate(network, renderer, rows, grounded_rows, IN_TRAIN):
+        if isinstance(piece, Calibration):
+            calibration = piece
+        else:
+            yield piece
+    write_json(course.run.confidence, calibration.describe())
+    sources = Sources(rows, renderer, grounded_rows, network.column_limit)
+    return WithRows(Judge(sources, calibration), POLICY_SAMPLE, UNKNOWN_POLICY_SAMPLE)

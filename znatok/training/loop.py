@@ -171,7 +171,7 @@ def _examined(
     """The exam, where training came to its end, and the summary."""
     result: ExamResult | None = None
     if ended.stopped_because not in CAN_GO_ON:
-        for piece in final_exam(course.network, course.renderer, course.plan, table, near):
+        for piece in final_exam(course, table, near):
             if isinstance(piece, ExamResult):
                 result = piece
             elif stop.is_set():

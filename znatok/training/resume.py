@@ -28,7 +28,15 @@ SHOWN_DIFFERENCES = 3
 """Rows that are shown of a table that differs."""
 
 _WRITTEN = ("settings.toml", "plan.json", "rows.jsonl", "metrics.jsonl", "unknown_near.txt", "adapter", "ended.json")
-_WRITTEN_LATER = ("exam.json", "answers.jsonl", "train_graph.png", "report.html", "answers.csv", "training.lock")
+_WRITTEN_LATER = (
+    "confidence.json",
+    "exam.json",
+    "answers.jsonl",
+    "train_graph.png",
+    "report.html",
+    "answers.csv",
+    "training.lock",
+)
 """What is written whole: beside, under a name with a dot before it, and renamed."""
 
 _AT_TABLE = ("trained", "heldout", "left")

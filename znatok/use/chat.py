@@ -3,17 +3,21 @@
 import difflib
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
+from znatok.answering.policies import Answered, Judge, Policy, answered
 from znatok.data.render import Turn
 from znatok.errors import ZnatokError
 from znatok.messages import text
+from znatok.records import Row
+from znatok.use.lines import Ask, piped, terminal
 from znatok.use.loading import Talker
 from znatok.use.small_talk import read_taught
-from znatok.use.terminal import printable
+from znatok.use.sourced import declined_in_words, source_in_words
+from znatok.use.terminal import clean, printable, settled_part
 
 ANSWER_TOKENS = 400
 """Where an answer that does not stop by itself is cut."""
@@ -25,17 +29,6 @@ COMMANDS = ("/base", "/adapter", "/history", "/new", "/help", "/quit")
 LEAVE = frozenset({"/quit", "/exit", "exit", "quit", "выход", "/выход"})
 
 Ending = Literal["end_of_turn", "limit"]
-Ask = Callable[[], str]
-"""Gives the next line of the user. Raises EOFError or KeyboardInterrupt where there will be none."""
-
-_ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, the cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, links, the clipboard
-    r"|\x1b[ -/]*[0-~]",
-)
-_UNFINISHED_ESCAPE = re.compile(
-    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
-)
 _COMMAND = re.compile(r"/\w+(\s|\Z)")
 
 
@@ -57,29 +50,47 @@ def answer(
     Raises ZnatokError where question and history leave no room for an answer in the model's context.
     """
     prompt = _prompt(talker, question, history)
+    limit = min(ANSWER_TOKENS, _room(talker, prompt))
+    return _pieces(talker, talker.network.stream(prompt, limit, talker.renderer.stop_id), use_adapter)
+
+
+def answer_with_source(
+    talker: Talker, judge: Judge, question: str, history: Sequence[Turn], policy: Policy
+) -> tuple[Answered, Generator[str, None, Ending]]:
+    """The same under a policy, and where the answer comes from; a declined one has no pieces.
+
+    Raises ZnatokError as `answer` does.
+    """
+    _room(talker, _prompt(talker, question, history))
+    found = answered(talker.network, judge, _legible(question), history, policy, ANSWER_TOKENS)
+    return found, _pieces(talker, found.ids, use_adapter=True)
+
+
+def _room(talker: Talker, prompt: Sequence[int]) -> int:
+    """Tokens of an answer that the model's context leaves room for."""
     room = talker.network.context_length - len(prompt)
     if room < LEAST_ANSWER_TOKENS:
         limit = talker.network.context_length - LEAST_ANSWER_TOKENS
         raise ZnatokError("chat.too_long", tokens=len(prompt), limit=limit)
-    return _pieces(talker, prompt, min(ANSWER_TOKENS, room), use_adapter)
+    return room
 
 
-def _pieces(talker: Talker, prompt: Sequence[int], limit: int, use_adapter: bool) -> Generator[str, None, Ending]:
+def _pieces(talker: Talker, found: Iterator[int], use_adapter: bool) -> Generator[str, None, Ending]:
     network, renderer = talker.network, talker.renderer
     ids: list[int] = []
     shown = ""
     ended: Ending = "limit"
     with nullcontext() if use_adapter else network.base_alone():
-        for id in network.stream(prompt, limit, renderer.stop_id):
+        for id in found:
             if id == renderer.stop_id:
                 ended = "end_of_turn"
                 break
             ids.append(id)
-            settled = _clean(_settled(renderer.decode(ids)))
+            settled = clean(settled_part(renderer.decode(ids)))
             if len(settled) > len(shown):
                 yield settled[len(shown) :]
                 shown = settled
-    if rest := _clean(renderer.decode(ids))[len(shown) :]:
+    if rest := clean(renderer.decode(ids))[len(shown) :]:
         yield rest
     return ended
 
@@ -101,18 +112,27 @@ def follow(pieces: Generator[str, None, Ending], write: Callable[[str], None]) -
 
 
 def converse(
-    talker: Talker, *, words_for_user: str, words_for_model: str, use_adapter: bool = True, ask: Ask | None = None
+    talker: Talker,
+    *,
+    words_for_user: str,
+    words_for_model: str,
+    use_adapter: bool = True,
+    judge: Judge | None = None,
+    policy: Policy = "weights",
+    ask: Ask | None = None,
 ) -> None:
     """A conversation, until the user leaves. Questions and answers go to stdout, all else to stderr.
 
     About a run it opens with the score and three questions of the table; greetings and the like are answered by the
     interface, never by the model.
 
-    words_for_user, words_for_model: who speaks, at the beginning of a line.  ask: where lines come from instead of the
-    terminal or the pipe.
+    words_for_user, words_for_model: who speaks, at the beginning of a line.  judge: says how sure an answer is; without
+    it, and while the base answers, answers have no source and `policy` no effect.  ask: where lines come from instead
+    of the terminal or the pipe.
     """
     ask = ask or (terminal(words_for_user) if sys.stdin.isatty() and sys.stdout.isatty() else piped(words_for_user))
-    conversation = _Conversation(talker, words_for_model, use_adapter and talker.network.has_adapter)
+    adapted = use_adapter and talker.network.has_adapter
+    conversation = _Conversation(talker, words_for_model, adapted, judge, policy)
     taught = read_taught(talker.run) if talker.run else None
     conversation.tell_who_answers()
     if taught:
@@ -127,32 +147,13 @@ def converse(
             return
         if _COMMAND.match(line):
             conversation.obey(line)
+        elif row := conversation.chosen(line):
+            say(row.question)
+            conversation.ask(row.question, "grounded")
         elif taught and (reply := taught.reply(line)):
             say(reply)
         elif line:
             conversation.ask(line)
-
-
-def terminal(words_for_user: str) -> Ask:
-    """Lines typed at a terminal, with editing and what was typed before."""
-    from prompt_toolkit import PromptSession
-
-    session: PromptSession[str] = PromptSession()
-    return lambda: session.prompt(f"{words_for_user} ")
-
-
-def piped(words_for_user: str) -> Ask:
-    """Lines of a pipe or a file, each repeated on stdout, so that the output reads as a conversation."""
-
-    def ask() -> str:
-        if sys.stdin.isatty():
-            print(words_for_user, end=" ", file=sys.stderr, flush=True)
-        line = input().lstrip("\ufeff")
-        if line.strip():
-            print(words_for_user, printable(line))
-        return line
-
-    return ask
 
 
 @dataclass(slots=True)
@@ -162,18 +163,32 @@ class _Conversation:
     talker: Talker
     words_for_model: str
     use_adapter: bool
+    judge: Judge | None
+    policy: Policy
     keeps_history: bool = False
     history: list[Turn] = field(default_factory=list)
+    offered: tuple[Row, ...] = ()
+    """Rows whose questions were named where the last one was declined."""
 
-    def ask(self, question: str) -> None:
+    def chosen(self, line: str) -> Row | None:
+        """The row whose question is chosen by its number; None where `line` is no such number."""
+        numbers = {str(number): row for number, row in enumerate(self.offered, start=1)}
+        return numbers.get(line)
+
+    def ask(self, question: str, policy: Policy | None = None) -> None:
         """Shows the model's answer. Ctrl+C stops it, and it is not remembered."""
+        self.offered = ()
         try:
             history = recent(self.talker, question, self.history)
             if len(history) < len(self.history):
                 tell("chat.forgotten", count=len(self.history) - len(history))
                 self.history = history
-            pieces = answer(self.talker, question, history, use_adapter=self.use_adapter)
+            found, pieces = self._begin(question, history, policy or self.policy)
             print(self.words_for_model, end=" ", flush=True)
+            if found and found.source == "declined":
+                print(printable(declined_in_words(found)), flush=True)
+                self.offered = found.closest
+                return
             reply = follow(pieces, write)
             print(flush=True)
         except KeyboardInterrupt:
@@ -184,8 +199,17 @@ class _Conversation:
             say(str(error))
             return
         tell_ending(reply)
+        if found:
+            say(f"({source_in_words(found)})")
         if self.keeps_history:
             self.history.append((question, reply.text))
+
+    def _begin(
+        self, question: str, history: Sequence[Turn], policy: Policy
+    ) -> tuple[Answered | None, Generator[str, None, Ending]]:
+        if self.judge and self.use_adapter:
+            return answer_with_source(self.talker, self.judge, question, history, policy)
+        return None, answer(self.talker, question, history, use_adapter=self.use_adapter)
 
     def obey(self, line: str) -> None:
         """Does what a line beginning with "/" says."""
@@ -215,7 +239,7 @@ class _Conversation:
 
     def tell_who_answers(self) -> None:
         """Names the model that answers from here on."""
-        tell_who_answers(self.talker, self.use_adapter)
+        tell_who_answers(self.talker, self.use_adapter, self.policy if self.judge else None)
 
 
 def recent(talker: Talker, question: str, history: Sequence[Turn]) -> list[Turn]:
@@ -227,9 +251,11 @@ def recent(talker: Talker, question: str, history: Sequence[Turn]) -> list[Turn]
     return kept
 
 
-def tell_who_answers(talker: Talker, use_adapter: bool) -> None:
-    """Names the model that answers, on stderr."""
+def tell_who_answers(talker: Talker, use_adapter: bool, policy: Policy | None = None) -> None:
+    """Names the model that answers, on stderr, and the policy where there is one."""
     tell("chat.adapter_answers" if use_adapter else "chat.base_answers", model=talker.name)
+    if policy and use_adapter:
+        tell(f"chat.policy.{policy}")
 
 
 def tell_ending(reply: Reply) -> None:
@@ -241,17 +267,12 @@ def tell_ending(reply: Reply) -> None:
 
 
 def _prompt(talker: Talker, question: str, history: Sequence[Turn]) -> tuple[int, ...]:
-    # Bytes that are no UTF-8 arrive from the shell as lone surrogates, which no tokenizer takes.
-    return talker.renderer.prompt(question.encode("utf-8", "replace").decode("utf-8"), history)
+    return talker.renderer.prompt(_legible(question), history)
 
 
-def _settled(so_far: str) -> str:
-    """`so_far` without an end that the next token may still change: a cut character, an escape under way."""
-    return _UNFINISHED_ESCAPE.sub("", so_far.rstrip("\ufffd"))
-
-
-def _clean(words: str) -> str:
-    return printable(_ESCAPE.sub("", words)).strip()
+def _legible(question: str) -> str:
+    """Bytes that are no UTF-8 arrive from the shell as lone surrogates, which no tokenizer takes."""
+    return question.encode("utf-8", "replace").decode("utf-8")
 
 
 def write(piece: str) -> None:

@@ -8,9 +8,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from znatok.exam.forgetting import in_words
-from znatok.exam.scores import search_wins
 from znatok.exam.statistics import TELLING_ROWS, clopper_pearson
 from znatok.messages import text
+from znatok.use.report.verdict import lines
 from znatok.use.terminal import printable
 
 SHOWN_PAIRS = 3
@@ -33,8 +33,8 @@ def show_exam(
     """All of `exam.json` and `answers.jsonl` that has room on a screen of 60 columns."""
     console.print(_scores(sets))
     _say(console, what_rows_show(_rows_of(sets)))
-    for line in what_search_does(sets):
-        _say(console, line)
+    for line in lines(sets, answers):
+        _say(console, f"{line.term}: {line.said}")
     if "heldout" in sets:
         _say(console, text("screen.heldout_note"))
     if forgetting is not None:
@@ -50,23 +50,6 @@ def what_rows_show(n: int) -> str:
     low, high = clopper_pearson(round(_SHARE * n), n)
     half = max(1, round(50 * (high - low)))
     return text("screen.what_rows_show", n=n, half=half, rows=TELLING_ROWS, least=f"{TELLING_ROWS / n:.0%}")
-
-
-def what_search_does(sets: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
-    """Where plain search gives more right answers than the model, in one line, and then what each is good for."""
-    wins = search_wins(sets)
-    if not wins:
-        return []
-    places = ", ".join(
-        text(
-            "screen.search_place",
-            set=text(f"screen.set.{name}"),
-            search=_share(sets[name]["search"]["passed"]),
-            model=_share(sets[name]["after"]["passed"]),
-        )
-        for name in wins
-    )
-    return [text("screen.search_wins", places=places), text("report.search.good_for")]
 
 
 def _say(console: Console, line: str) -> None:

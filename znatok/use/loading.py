@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from znatok.answering.confidence import read_calibration
+from znatok.answering.policies import Judge, Sources
 from znatok.data.render import Renderer, load_renderer
 from znatok.errors import RunError
 from znatok.model import machine
@@ -11,7 +13,7 @@ from znatok.model.adapter_file import ADAPTER_CONFIG, base_to_open, is_on_anothe
 from znatok.model.conversion import Progress
 from znatok.model.network import Dtype, Network, Quantization, load_network
 from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
-from znatok.run_folder import RunFolder
+from znatok.run_folder import RunFolder, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,19 @@ def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progre
     talker = _talker(source, name)
     talker.network.load_adapter(path)
     return talker
+
+
+def load_judge(talker: Talker) -> Judge | None:
+    """What says how sure the answers of a run's model are; None where it has no calibration, or no rows, to read."""
+    calibration = read_calibration(talker.run) if talker.run and talker.network.has_adapter else None
+    if calibration is None or talker.run is None:
+        return None
+    try:
+        rows = read_rows(talker.run, "trained")
+    except (OSError, RunError, KeyError, TypeError):
+        return None
+    sources = Sources(rows, talker.renderer, calibration.grounded_rows, talker.network.column_limit)
+    return Judge(sources, calibration) if rows else None
 
 
 def is_adapter_folder(path: Path) -> bool:

@@ -10,6 +10,15 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+_ESCAPE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, the cursor
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, links, the clipboard
+    r"|\x1b[ -/]*[0-~]",
+)
+_UNFINISHED_ESCAPE = re.compile(
+    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
+)
+
 
 class _Console(Console):
     """A console on which no text can act: what rich itself does to the screen passes, the same signs in a text do not.
@@ -48,3 +57,13 @@ def json_line(value: Any) -> str:
 def _code_if_it_acts(found: re.Match[str]) -> str:
     letter = found[0]
     return json.dumps(letter)[1:-1] if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter
+
+
+def settled_part(so_far: str) -> str:
+    """`so_far` without an end that the next token may still change: a cut character, an escape under way."""
+    return _UNFINISHED_ESCAPE.sub("", so_far.rstrip("\ufffd"))
+
+
+def clean(words: str) -> str:
+    """`words` without terminal escapes and control characters, and without white space around them."""
+    return printable(_ESCAPE.sub("", words)).strip()

@@ -13,7 +13,7 @@ from tests.data.reword.tables import AQUARIUM, DATASET, ENGLISH, OTHER, TABLES, 
 from znatok.data.likeness import plain
 from znatok.data.reword import Reworder
 from znatok.data.reword.exact import numbers
-from znatok.exam.search import Search
+from znatok.data.search import Search
 from znatok.records import Row
 from znatok.settings import REWORDING_FAMILIES
 

@@ -63,7 +63,7 @@ def _contents(run: RunFolder, records: RunRecords) -> dict[str, Any]:
         "made": text("report.date", day=f"{today.day:02}", month=f"{today.month:02}", year=today.year),
         "verdict": verdict(records),
         "facts": tuple(protocol.facts(records)),
-        "lines": lines(records),
+        "lines": lines(records.exam.get("sets"), records.answers),
         "sets": scores.set_scores(records.exam),
         "what_n_shows": scores.what_n_shows(records.exam),
         "graph": _graph(run),

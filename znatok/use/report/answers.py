@@ -53,6 +53,7 @@ class Answer:
     after: tuple[Piece, ...]
     reference: tuple[Piece, ...]
     search: str
+    grounded: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def _answer(record: Record) -> Answer:
         after=after if record.get("after") is not None else (),
         reference=reference,
         search=_search(record),
+        grounded=_grounded(record),
     )
 
 
@@ -160,6 +162,12 @@ def _search(record: Record) -> str:
     said = text("report.answer.search_right" if passed else "report.answer.search_wrong")
     row = record.get("search_row")
     return text("report.answer.search_row", said=said, row=number(row)) if isinstance(row, int) else said
+
+
+def _grounded(record: Record) -> str:
+    """Whether the answer with rows in the prompt is right; "" where it was not asked."""
+    passed = found(record, "passed_by", "grounded")
+    return "" if passed is None else text("report.answer.grounded_right" if passed else "report.answer.grounded_wrong")
 
 
 def _cut(said: object) -> str:

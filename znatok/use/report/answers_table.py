@@ -34,7 +34,23 @@ _COLUMNS: dict[str, Callable[[Record], Any]] = {
     "search": lambda one: one.get("search"),
     "search_row": lambda one: one.get("search_row"),
     "passed_search": lambda one: found(one, "passed_by", "search"),
+    "grounded": lambda one: one.get("grounded"),
+    "passed_grounded": lambda one: found(one, "passed_by", "grounded"),
+    "source": lambda one: _source(one),
+    "confidence": lambda one: found(one, "auto", "confidence"),
 }
+
+
+def _source(record: Record) -> str | None:
+    """Where the answer came from under the policy `auto`, in words."""
+    match found(record, "auto", "source"):
+        case "row":
+            return text("report.answer.row", row=record["auto"].get("row"))
+        case "weights":
+            return text("report.answer.from_memory")
+        case "declined":
+            return text("report.answer.declined")
+    return None
 
 
 def answers_table(records: Sequence[Record]) -> bytes:

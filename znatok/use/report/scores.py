@@ -14,8 +14,19 @@ WEIGHTS = ("before", "after")
 OTHERS = ("grounded", "auto", "search")
 """Policies that are not the weights alone."""
 
-MEASURES = ("exact", "passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong", "refused", "declined")
-MEASURES_OF_OTHERS = ("passed", "confidently_wrong", "refused", "declined")
+MEASURES = (
+    "exact",
+    "passed",
+    "chrf",
+    "stopped",
+    "echoed",
+    "confused",
+    "confidently_wrong",
+    "refused",
+    "declined",
+    "among_three",
+)
+MEASURES_OF_OTHERS = ("passed", "confidently_wrong", "refused", "declined", "among_three")
 
 SURE, LIKELY = 0.001, 0.05
 """Probabilities of chance below which a difference is called sure, and likely."""
@@ -126,7 +137,9 @@ def _rows(scores: Record) -> Iterator[MeasureRow]:
         for policy in OTHERS if measure in MEASURES_OF_OTHERS else ():
             if found(scores, policy, measure) is not None:
                 cells = (_cell(policy, found(scores, policy), measure),)
-                heading = text("report.scores.other", measure=name, policy=text(f"report.policy.{policy}"))
+                is_known = measure == "confidently_wrong" and found(scores, policy, "passed") is not None
+                said = text("report.measure.answered_wrongly") if is_known else name
+                heading = text("report.scores.other", measure=said, policy=text(f"report.policy.{policy}"))
                 policy_note = text(f"report.policy_note.{policy}")
                 yield MeasureRow(heading, policy_note, cells, _marks(scores, (policy,), measure), is_of_other=True)
 

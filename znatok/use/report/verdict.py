@@ -1,6 +1,6 @@
 """What a run came to, in words: the verdict on the weights alone, its grade, and three lines beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,13 +72,12 @@ def _rule() -> str:
     return text("report.grade.rule", needs="; ".join(needs))
 
 
-def lines(records: RunRecords) -> tuple[Line, ...]:
+def lines(sets: Any, answers: Sequence[Record]) -> tuple[Line, ...]:
     """What the weights know, what rows in the prompt add, where plain search stands: each where it was examined."""
-    sets = found(records.exam, "sets")
     said = (
         ("weights", _weights(sets)),
-        ("prompt", " ".join(_prompt(sets))),
-        ("search", " ".join(_search(records))),
+        ("prompt", " ".join(_prompt(sets, answers))),
+        ("search", " ".join(_search(sets, answers))),
     )
     return tuple(Line(text(f"report.line.{name}"), words) for name, words in said if words)
 
@@ -94,7 +93,7 @@ def _weights(sets: Any) -> str:
     return f"{joined[0].upper()}{joined[1:]}." if joined else ""
 
 
-def _prompt(sets: Any) -> Iterator[str]:
+def _prompt(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
     for policy in ("grounded", "auto"):
         name = _compared(sets, policy)
         helped, alone = _both(sets, name, policy)
@@ -103,14 +102,27 @@ def _prompt(sets: Any) -> Iterator[str]:
                 f"report.prompt.{policy}",
                 questions=_of(_NOUN[name], helped),
                 share=percent(helped.share),
-                alone=percent(alone.share),
+                alone=percent(_alone(answers, name, policy, alone.share)),
             )
+            p = _chance_of_difference(answers, name, policy) if policy == "grounded" else None
+            if p is not None and p >= LIKELY:
+                yield chance(p)
+    name = _compared(sets, "auto")
+    wrong, silent, named = (
+        count(found(sets, name, "auto"), measure) for measure in ("confidently_wrong", "declined", "among_three")
+    )
+    if wrong and silent and named:
+        yield text(
+            "report.prompt.silent",
+            wrong=percent(wrong.share),
+            silent=percent(silent.share),
+            named=percent(named.share),
+        )
     if quiet := count(found(sets, "unknown_far", "auto"), "declined"):
         yield text("report.prompt.declined", share=percent(quiet.share))
 
 
-def _search(records: RunRecords) -> Iterator[str]:
-    sets = found(records.exam, "sets")
+def _search(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
     name = _compared(sets, "search")
     search, weights = _both(sets, name, "search")
     if not search or not weights:
@@ -121,7 +133,7 @@ def _search(records: RunRecords) -> Iterator[str]:
         share=percent(search.share),
         alone=percent(weights.share),
     )
-    p = _chance_of_difference(records, name)
+    p = _chance_of_difference(answers, name, "search")
     if search.share == weights.share:
         yield text("report.search.equal")
     else:
@@ -132,11 +144,12 @@ def _search(records: RunRecords) -> Iterator[str]:
         yield text("report.search.good_for")
 
 
-_NOUN = {"reworded": "of_reworded", "questions": "of_own", "trained": "of_questions"}
+_NOUN = {"questions": "of_own", "reworded": "of_reworded", "trained": "of_questions"}
+"""Sets with right answers, the most telling one first, and what their questions are called."""
 
 
 def _compared(sets: Any, policy: str) -> str:
-    """The set on which a policy is compared with the weights alone; the other wordings where they were asked."""
+    """The set on which a policy is compared with the weights alone: the user's own questions where they were asked."""
     asked = (name for name in _NOUN if found(sets, name, policy, "passed") is not None)
     return next(asked, "reworded")
 
@@ -145,18 +158,25 @@ def _both(sets: Any, name: str, policy: str) -> tuple[Count | None, Count | None
     return count(found(sets, name, policy), "passed"), count(found(sets, name, "after"), "passed")
 
 
-def _chance_of_difference(records: RunRecords, name: str) -> float | None:
-    """McNemar's exact p of search against the weights; None where the pairs are not there.
+def _alone(answers: Sequence[Record], name: str, policy: str, otherwise: float) -> float:
+    """The share that the weights answer rightly of the very questions asked under a policy, often a sample."""
+    pairs = [pair for record in answers if record.get("set") == name and (pair := _pair(record, policy))]
+    return sum(weights for _, weights in pairs) / len(pairs) if pairs else otherwise
+
+
+def _chance_of_difference(answers: Sequence[Record], name: str, policy: str) -> float | None:
+    """McNemar's exact p of a policy against the weights; None where the pairs are not there.
 
     Of several questions of one row one counts: they are right or wrong together.
     """
-    asked = [record for record in records.answers if record.get("set") == name]
-    pairs = list({record.get("row") or -place: _pair(record) for place, record in enumerate(asked, start=1)}.values())
-    if not pairs or None in pairs:
+    asked = enumerate((record for record in answers if record.get("set") == name), start=1)
+    paired = {record.get("row") or -place: _pair(record, policy) for place, record in asked}
+    pairs = [pair for pair in paired.values() if pair]
+    if not pairs:
         return None
     return mcnemar(pairs.count((True, False)), pairs.count((False, True)))
 
 
-def _pair(record: Record) -> tuple[bool, bool] | None:
-    search, weights = found(record, "passed_by", "search"), found(record, "passed_by", "after")
-    return None if search is None or weights is None else (bool(search), bool(weights))
+def _pair(record: Record, policy: str) -> tuple[bool, bool] | None:
+    one, weights = found(record, "passed_by", policy), found(record, "passed_by", "after")
+    return None if one is None or weights is None else (bool(one), bool(weights))

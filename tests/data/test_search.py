@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from znatok.data.reword import heldout_wording
-from znatok.exam.search import Search
+from znatok.data.search import Search
 from znatok.records import Row
 
 ROOT = Path(__file__).parent.parent.parent

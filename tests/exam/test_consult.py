@@ -1,0 +1,103 @@
+"""The exam's policies `grounded` and `auto`, on a model of which it is known what it knows."""
+
+import json
+
+import pytest
+
+from tests.answering.taught import KNOWN, OTHER, ROWS, STRANGE, by, judge_of, taught_network
+from tests.tiny import PEFT_TALKS, tiny_network
+from znatok.exam.examine import ExamProgress, WithRows, examine
+from znatok.records import Question, QuestionSet
+
+pytestmark = PEFT_TALKS
+
+OWN = QuestionSet(
+    "questions",
+    (Question(1, KNOWN.question, KNOWN.answer), Question(2, STRANGE, OTHER.answer)),
+)
+UNKNOWN = QuestionSet("unknown_far", (Question(0, "Где живёт кит?", ""), Question(0, "Кто поёт ночью?", "")))
+AGREES = by(agrees=1.0)
+NEVER = by()
+
+
+@pytest.fixture(scope="module")
+def taught():
+    return taught_network()
+
+
+def examined(taught, sets, rows=AGREES, weights=AGREES, **samples):
+    network, renderer = taught
+    with_rows = WithRows(judge_of(network, renderer, weights, rows), **samples)
+    *progress, result = examine(network, renderer, sets, ROWS, with_rows=with_rows)
+    assert all(isinstance(piece, ExamProgress) for piece in progress)
+    assert progress[-1].done == progress[-1].total
+    return result
+
+
+def test_rows_in_the_prompt_answer_what_the_weights_do_not_know(taught):
+    result = examined(taught, [OWN])
+    sets = result.sets["questions"]
+    assert list(sets) == ["before", "after", "grounded", "auto", "search"]
+    assert [sets[policy]["passed"] for policy in ("after", "grounded", "auto")] == [0.5, 1, 1]
+    assert [sets[policy]["exact"] for policy in ("after", "grounded", "auto")] == [0.5, 1, 1]
+    assert (sets["auto"]["declined"], sets["auto"]["confidently_wrong"], sets["auto"]["among_three"]) == (0, 0, 1)
+
+
+def test_every_answer_is_told_with_its_source(taught):
+    known, strange = examined(taught, [OWN]).answers
+    assert (known["auto"]["source"], known["auto"]["row"], known["grounded"]) == ("weights", None, KNOWN.answer)
+    assert (strange["auto"]["source"], strange["auto"]["row"], strange["grounded"]) == ("row", 2, OTHER.answer)
+    assert strange["after"] == KNOWN.answer
+    assert strange["auto"]["closest"][0] == 2
+    assert strange["passed_by"]["grounded"] is strange["passed_by"]["auto"] is True
+
+
+def test_auto_may_decline_and_is_not_right_then_but_never_wrong(taught):
+    result = examined(taught, [OWN], rows=NEVER)
+    sets = result.sets["questions"]
+    assert sets["grounded"]["passed"] == 1
+    auto = sets["auto"]
+    assert (auto["passed"], auto["declined"], auto["confidently_wrong"], auto["exact"]) == (0.5, 0.5, 0, 0.5)
+    assert result.answers[1]["auto"]["source"] == "declined"
+    assert result.answers[1]["auto"]["row"] is None
+
+
+def test_an_answer_given_that_is_not_right_is_confidently_wrong(taught):
+    always = by(same=1.0, least=1.0, mean=1.0)
+    auto = examined(taught, [OWN], weights=always).sets["questions"]["auto"]
+    assert (auto["passed"], auto["confidently_wrong"], auto["declined"]) == (0.5, 0.5, 0)
+
+
+def test_questions_that_no_row_answers_are_declined_or_answered_all_the_same(taught):
+    for rows, is_declined in ((NEVER, True), (by(said=9.0, mean=9.0), False)):
+        result = examined(taught, [UNKNOWN], rows=rows, weights=NEVER)
+        auto, grounded = (result.sets["unknown_far"][policy] for policy in ("auto", "grounded"))
+        assert auto["declined"] == is_declined
+        assert auto["confidently_wrong"] == (0 if is_declined else grounded["confidently_wrong"])
+        assert auto["passed"] is auto["among_three"] is auto["exact"] is None
+        assert "declined" not in grounded
+
+
+def test_a_sample_is_asked_with_rows_and_all_without(taught):
+    result = examined(taught, [OWN, UNKNOWN], known_sample=1, unknown_sample=0)
+    assert (result.sets["questions"]["auto"]["n_generated"], result.sets["questions"]["after"]["n_generated"]) == (1, 2)
+    assert list(result.sets["unknown_far"]) == ["before", "after"]
+    assert ["auto" in record for record in result.answers] == [False, True, False, False]
+
+
+def test_the_answers_of_the_weights_are_what_they_are_without(taught):
+    network, renderer = taught
+    *_, plain = examine(network, renderer, [OWN, UNKNOWN], ROWS)
+    result = examined(taught, [OWN, UNKNOWN])
+    for name in plain.sets:
+        for policy in plain.sets[name]:
+            assert plain.sets[name][policy] == result.sets[name][policy]
+    assert [record["after"] for record in plain.answers] == [record["after"] for record in result.answers]
+    assert json.loads(json.dumps(result.written())) == result.written()
+
+
+def test_a_base_alone_is_not_asked_with_rows(taught):
+    network, renderer = tiny_network()
+    with_rows = WithRows(judge_of(*taught, AGREES, AGREES))
+    *_, result = examine(network, renderer, [OWN], ROWS, with_rows=with_rows)
+    assert list(result.sets["questions"]) == ["before", "search"]

@@ -1,0 +1,164 @@
+"""How sure an answer is: a logistic regression over its evidence, and the thresholds that were chosen with it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from znatok.answering.evidence import Evidence
+from znatok.run_folder import RunFolder
+
+Floats = NDArray[np.float64]
+
+RIDGE = 1.0
+"""Pull of the weights towards 0, where inputs are scaled to a variance of 1: as much as one question says."""
+
+ROUNDS = 50
+
+WRONG_TARGET, DECLINED_TARGET = 0.05, 0.25
+"""Most of the questions that a row answers that may be answered wrongly, and declined."""
+
+NEAR_TARGET, FAR_TARGET = 0.10, 0.03
+"""Most of the questions that no row answers, near the subject and far from it, that may be answered at all."""
+
+GRID = tuple(step / 50 for step in range(1, 50))
+"""Thresholds that are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """The probability that an answer is right, from its evidence: inputs less `means`, by `scales`, times `weights`."""
+
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    weights: tuple[float, ...]
+    intercept: float
+
+    def probability(self, numbers: Sequence[float]) -> float:
+        """Between 0 and 1."""
+        terms = zip(numbers, self.means, self.scales, self.weights, strict=True)
+        return float(_sigmoid(self.intercept + sum(weight * (it - mean) / scale for it, mean, scale, weight in terms)))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How sure the answers of one run's model are, and what follows from it.
+
+    An answer from the `weights` is given where its probability is `sure` or more; else one with up to `grounded_rows`
+    rows in the prompt, and where its probability is below `least` it may be declined. `questions`: how many this was
+    learned from, by kind.
+    """
+
+    weights: Regression
+    rows: Regression
+    sure: float
+    least: float
+    grounded_rows: int
+    questions: dict[str, int]
+
+    def describe(self) -> dict[str, Any]:
+        """The calibration as the run folder keeps it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One question of a calibration. Its kind is answerable, near or far; numbers are those of `Evidence`."""
+
+    kind: str
+    weights: Sequence[float]
+    weights_right: bool
+    rows: Sequence[float]
+    rows_right: bool
+
+
+def read_calibration(run: RunFolder) -> Calibration | None:
+    """The calibration of a run; None where it has none, or one that cannot be read."""
+    try:
+        record = json.loads(run.confidence.read_bytes())
+        return Calibration(
+            _regression(record["weights"]),
+            _regression(record["rows"]),
+            float(record["sure"]),
+            float(record["least"]),
+            int(record["grounded_rows"]),
+            {str(kind): int(count) for kind, count in record["questions"].items()},
+        )
+    except (OSError, TypeError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def _regression(record: dict[str, Any]) -> Regression:
+    means, scales, weights = (tuple(map(float, record[name])) for name in ("means", "scales", "weights"))
+    if any(len(part) != len(fields(Evidence)) for part in (means, scales, weights)) or 0 in scales:
+        raise ValueError(record)
+    return Regression(means, scales, weights, float(record["intercept"]))
+
+
+def fit_calibration(judged: Sequence[Judged], grounded_rows: int) -> Calibration:
+    """Both regressions, and the thresholds with which as many of these questions as can be are answered rightly while
+    the targets hold; where they cannot, the thresholds that miss them least."""
+    weights = fit([one.weights for one in judged], [one.weights_right for one in judged])
+    rows = fit([one.rows for one in judged], [one.rows_right for one in judged])
+    sure, least = _thresholds(judged, weights, rows)
+    kinds = [one.kind for one in judged]
+    return Calibration(weights, rows, sure, least, grounded_rows, {kind: kinds.count(kind) for kind in set(kinds)})
+
+
+def fit(inputs: Sequence[Sequence[float]], is_right: Sequence[bool]) -> Regression:
+    """A logistic regression with a ridge, by Newton's method.
+
+    The targets are drawn in from 0 and 1 by what a sample of this size cannot know, so that even answers that are all
+    right, or all wrong, give a probability and no certainty.
+    Source of that: Platt, Probabilistic outputs for support vector machines, 1999.
+    """
+    x_NF = np.asarray(inputs, dtype=np.float64)
+    means_F, scales_F = x_NF.mean(0), x_NF.std(0)
+    scales_F[scales_F < 1e-6] = 1.0
+    x_NF = np.column_stack([(x_NF - means_F) / scales_F, np.ones(len(x_NF))])
+    right = np.asarray(is_right, dtype=bool)
+    target_N = np.where(right, (right.sum() + 1) / (right.sum() + 2), 1 / ((~right).sum() + 2))
+    ridge_FF = np.diag([RIDGE] * len(means_F) + [1e-6])
+    weights_F = np.zeros(x_NF.shape[1])
+    for _ in range(ROUNDS):
+        given_N = _sigmoid(x_NF @ weights_F)
+        slope_F = x_NF.T @ (given_N - target_N) + ridge_FF @ weights_F
+        bend_FF = (x_NF * (given_N * (1 - given_N) + 1e-9)[:, None]).T @ x_NF + ridge_FF
+        step_F = np.linalg.solve(bend_FF, slope_F)
+        weights_F -= step_F * min(1.0, 5.0 / max(1e-12, float(np.abs(step_F).max())))
+    *weights, intercept = weights_F.tolist()
+    return Regression(tuple(means_F.tolist()), tuple(scales_F.tolist()), tuple(weights), intercept)
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
+
+
+def _thresholds(judged: Sequence[Judged], weights: Regression, rows: Regression) -> tuple[float, float]:
+    weights_N = np.array([weights.probability(one.weights) for one in judged])
+    rows_N = np.array([rows.probability(one.rows) for one in judged])
+    right_N = np.array([[one.weights_right, one.rows_right] for one in judged])
+    kind_N = np.array([one.kind for one in judged])
+    known_N = kind_N == "answerable"
+
+    def missed_and_wrong(sure: float, least: float) -> tuple[float, float, float, float]:
+        from_weights_N = weights_N >= sure
+        given_N = from_weights_N | (rows_N >= least)
+        is_right_N = np.where(from_weights_N, right_N[:, 0], right_N[:, 1])
+        excess = max(
+            _share(given_N & ~is_right_N, known_N) / WRONG_TARGET,
+            _share(~given_N, known_N) / DECLINED_TARGET,
+            _share(given_N, kind_N == "near") / NEAR_TARGET,
+            _share(given_N, kind_N == "far") / FAR_TARGET,
+        )
+        wrong = 1 - _share(given_N & is_right_N, known_N), 1 - _share(is_right_N, known_N)
+        return max(1.0, excess), *wrong, sure
+
+    return min(((sure, least) for sure in GRID for least in GRID), key=lambda pair: missed_and_wrong(*pair))
+
+
+def _share(flags_N: NDArray[np.bool_], of_N: NDArray[np.bool_]) -> float:
+    return float(flags_N[of_N].mean()) if of_N.any() else 0.0

@@ -1,0 +1,37 @@
+"""Where an answer comes from and how sure it is, in words; and what is said instead of one."""
+
+from typing import Any
+
+from znatok.answering.policies import Answered
+from znatok.messages import text
+
+MOST_SHOWN = 0.99
+"""No more is ever claimed: a hundred per cent would be a promise."""
+
+
+def source_in_words(answered: Answered) -> str:
+    """The source with its confidence, such as "from the model's memory, 97%"."""
+    percent = f"{100 * min(answered.confidence, MOST_SHOWN):.0f}"
+    if answered.row is None:
+        return text(f"chat.source.{answered.source}", percent=percent)
+    return text("chat.source.row", row=answered.row.number, percent=percent)
+
+
+def declined_in_words(answered: Answered) -> str:
+    """That there is no answer, and the closest questions by number."""
+    if not answered.closest:
+        return text("chat.declined_alone")
+    questions = (
+        f"  {number}. {' '.join(row.question.split())}" for number, row in enumerate(answered.closest, start=1)
+    )
+    return "\n".join([text("chat.declined"), *questions])
+
+
+def source_as_json(answered: Answered) -> dict[str, Any]:
+    """The same for scripts. `row` and `closest` are rows of the table, by number."""
+    return {
+        "source": answered.source,
+        "row": answered.row.number if answered.row else None,
+        "confidence": round(answered.confidence, 4),
+        "closest": [{"row": row.number, "question": row.question} for row in answered.closest],
+    }
