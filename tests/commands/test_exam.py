@@ -40,8 +40,7 @@ def finished(tmp_path_factory):
 def run(finished, tmp_path):
     """A copy of the run to examine."""
     messages.set_language("en")
-    yield RunFolder(shutil.copytree(finished[0], tmp_path / "run"))
-    messages.set_language(None)
+    return RunFolder(shutil.copytree(finished[0], tmp_path / "run"))
 
 
 def exam(run, *arguments):
