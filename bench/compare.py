@@ -2,10 +2,11 @@
 
     python -m bench.compare dataset.csv [--questions dataset_wordings.csv] [--json] [--only NAME ...]
 
-Each contender trains in a process of its own, alone, from its start to its saved adapter: `seconds`. Then our exam asks
-each adapter the same questions on the same base: the rows as they stand, rows in wordings that no training showed, and,
-with `--questions`, those of a file. TRL and Unsloth come twice: `documented` has the number of epochs and the rate of
-TRL's own guide to LoRA, `as ours` the epochs and the rate of our `learn`. Who is not installed is left out and named.
+Each contender trains in a process of its own, alone; `seconds` are those from its start to its saved adapter. Then our
+exam asks each adapter the same questions on the same base: the rows as they stand, rows in wordings that no training
+showed, and, with `--questions`, those of a file. TRL and Unsloth come twice: `documented` has the number of epochs and
+the rate of TRL's own guide to LoRA, `as ours` the epochs and the rate of our `learn`. Who is not installed is left out
+and named.
 """
 
 import argparse
@@ -17,13 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import Recipe
-from bench.race import ALONE
+from bench.surroundings import ALONE, versions
 from znatok.data.read import read_table
 from znatok.data.render import Renderer
 from znatok.exam.examine import ExamResult
@@ -31,10 +31,14 @@ from znatok.exam.session import hold_exam
 from znatok.exam.sets import questions_set
 from znatok.records import QuestionSet, Row
 from znatok.settings import Settings
+from znatok.training.schedule import peak_rate
 
 DOCUMENTED = Recipe(num_train_epochs=3, learning_rate=2e-4)
 """SFTConfig's own number of epochs, and the rate that TRL's guide gives for LoRA; its default is made for full
 fine-tuning and is ten times lower."""
+
+BUILTIN_RATE = peak_rate(576)
+"""Of our plan for the built-in model, which is 576 wide."""
 
 MEASURES = ("exact", "passed", "stopped", "echoed")
 PACKAGES = ("torch", "transformers", "peft", "trl", "unsloth")
@@ -53,7 +57,8 @@ class Contender:
 
 def contenders(model: str) -> list[Contender]:
     """All that can be asked for."""
-    as_ours = Recipe(Settings().num_train_epochs, learning_rate=1.3e-3, per_device_train_batch_size=4, model=model)
+    ours = Settings()
+    as_ours = Recipe(ours.num_train_epochs, BUILTIN_RATE, ours.per_device_train_batch_size, model)
     documented = Recipe(DOCUMENTED.num_train_epochs, DOCUMENTED.learning_rate, model=model)
     return [
         Contender("znatok", "znatok", None),
@@ -93,25 +98,23 @@ def compare(chosen: Sequence[Contender], table: Path, questions: Path | None, mo
             continue
         say(f"{one.name}: training")
         with tempfile.TemporaryDirectory() as folder:
-            begun = time.perf_counter()
+            begun = time.time()
             done = subprocess.run(
                 command(one, table, Path(folder), model), env=os.environ | ALONE, capture_output=True, text=True
             )
-            seconds = time.perf_counter() - begun
-            found = sorted(Path(folder).rglob("adapter_model.safetensors"), key=lambda file: file.stat().st_mtime)
-            if not found:
+            saved = {file.stat().st_mtime: file.parent for file in Path(folder).rglob("adapter_model.safetensors")}
+            if done.returncode or not saved:
                 known[one.name] = {"error": done.stderr.strip()[-600:]}
                 continue
+            # Not to the end of the process: ours goes on with an exam of its own.
+            seconds = max(saved) - begun
             say(f"{one.name}: {seconds:.0f} s, exam")
-            # Ours has had an exam of its own in that time, which is no part of training.
-            said = json.loads(done.stdout) if one.tool == "znatok" else {}
             known[one.name] = {
                 "seconds": round(seconds, 1),
-                "train_seconds": said.get("train_seconds"),
                 "recipe": asdict(one.recipe) if one.recipe else None,
-                "sets": examined(found[-1].parent, rows, more, model),
+                "sets": examined(saved[max(saved)], rows, more, model),
             }
-    return {"contenders": known, "rows": len(rows), "versions": _versions()}
+    return {"contenders": known, "rows": len(rows), "versions": versions(PACKAGES)}
 
 
 def command(one: Contender, table: Path, folder: Path, model: str) -> list[str]:
@@ -140,16 +143,6 @@ def _loaded(adapter: Path, model: str) -> tuple[Any, Renderer]:
 
     talker = load_adapter_folder(adapter, base=model)
     return talker.network, talker.renderer
-
-
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found
 
 
 def _lines(result: dict[str, Any]) -> str:

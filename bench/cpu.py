@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -34,6 +33,7 @@ from typing import Any
 
 from bench.race import Entry, Rival, RivalError, UnequalError, enter, enter_best, run_round, spread
 from bench.rivals import Setup
+from bench.surroundings import versions
 from bench.work import NoWorkError, Work, make_work
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
@@ -195,7 +195,8 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
     """Our update in this process, rows reworded as in training."""
     import torch
 
-    from znatok.model.network import Adapter, load_network
+    from znatok.model.base import load_network
+    from znatok.model.network import Adapter
     from znatok.training.exposures import Exposures
     from znatok.training.step import Updater
 
@@ -239,16 +240,9 @@ def _machine() -> dict[str, Any]:
     return {
         "cpu": machine.cpu_name(),
         "features": sorted(machine.cpu_features()),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(PACKAGES),
         "python": platform.python_version(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _say(line: str) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.model import machine
-from znatok.model.network import Adapter, Network, load_network
+from znatok.model.base import load_network
+from znatok.model.network import Adapter, Network
 from znatok.model.source import find_base, tokenizer_file
 
 Generate = Callable[[Sequence[Sequence[int]]], list[list[int]]]

@@ -26,10 +26,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-ALONE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+from bench.surroundings import ALONE, versions
+
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "triton", "trl", "unsloth")
 GIB = 1024**3
 
@@ -76,7 +76,7 @@ def main() -> None:
     for part, case, found in measure(asked.parts, asked.seconds):
         result.setdefault(part, {})[case] = found
         print(f"{part}: {case}: {json.dumps(found)}", file=sys.stderr, flush=True)
-    result |= {"versions": {name: _version(name) for name in PACKAGES}, "python": platform.python_version()}
+    result |= {"versions": versions(PACKAGES), "python": platform.python_version()}
     print(json.dumps(result) if asked.json else json.dumps(result, indent=1))
 
 
@@ -133,13 +133,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
     else:
         process.kill()
     process.communicate()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.rivals import LINEAR
 from bench.tinyllama import table_rows, uniform_rows
 from znatok.records import Rendered
 
-LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WARM_UP, MEASURED = 6, 20
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 
 from bench.rivals import Setup, Update
+from bench.surroundings import ALONE
 from bench.work import WARM_UP, Work
 
 KIND_SECONDS = 10
@@ -18,9 +19,6 @@ KIND_SECONDS = 10
 
 SLOW, GRACE_SECONDS = 1.5, 10
 """How many times as long as the best so far another setup may take, and so many seconds more, before it is given up."""
-
-ALONE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""The environment of every process: no network, no threads besides those that train."""
 
 Tell = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.race import ALONE
+from bench.surroundings import ALONE
 from bench.targets import Record
 
 ROOT = Path(__file__).parent.parent

@@ -1,4 +1,4 @@
-"""What is wanted of the recipe (issue 6), read off the results of its runs: the worst of the seeds has to reach it.
+"""What is wanted of the recipe, read off the results of its runs: the worst of the seeds has to reach it.
 
 A record is what `bench.recipe` keeps of one run: the summary of `train`, the scores of the exam after it, what the
 model forgot, and the seconds that the commands took. What an exam did not measure is null, and no target then.

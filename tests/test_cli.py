@@ -13,12 +13,6 @@ from znatok.model.source import BaseSource
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(autouse=True)
-def fresh_language():
-    yield
-    messages.set_language(None)
-
-
 def run(*arguments, capsys):
     code = cli.run(arguments)
     captured = capsys.readouterr()

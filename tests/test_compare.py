@@ -38,7 +38,7 @@ def test_every_tool_comes_with_its_own_recipe_and_with_ours():
     assert list(named) == ["znatok", "trl, documented", "trl, as ours", "unsloth, documented", "unsloth, as ours"]
     assert named["znatok"] is None
     assert named["trl, documented"] == named["unsloth, documented"] == Recipe(3, 2e-4)
-    assert named["trl, as ours"].num_train_epochs == 16
+    assert named["trl, as ours"] == named["unsloth, as ours"] == Recipe(16, 1.3e-3, 4)
 
 
 @pytest.mark.skipif(find_spec("trl") is None or find_spec("datasets") is None, reason="TRL is not installed")

@@ -41,8 +41,9 @@ def run(command, folder):
 
 
 def test_every_command_of_the_readme_does_what_it_says(tmp_path):
-    table = (ROOT / "dataset.csv").read_text(encoding="utf-8").splitlines()[:4]
-    (tmp_path / "dataset.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    for name in ("dataset.csv", "dataset_wordings.csv"):
+        some = (ROOT / name).read_text(encoding="utf-8").splitlines()[:4]
+        (tmp_path / name).write_text("\n".join(some) + "\n", encoding="utf-8")
     asked = [command for command in commands(ROOT / "README.md") if "--minutes" not in command]
     assert any("--csv_file" in command for command in asked)
     assert "python chat.py --use_lora" in asked

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from tests.model.gguf_files import write_tiny_gguf
 from tests.tiny import PEFT_TALKS, tiny_folder
 from tests.use.test_loading import save_run
-from znatok import cli, messages
+from znatok import cli
 from znatok.model import builtin
 
 pytestmark = PEFT_TALKS
@@ -68,8 +68,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.chdir(tmp_path / "work")
-    yield tmp_path / "work"
-    messages.set_language(None)
+    return tmp_path / "work"
 
 
 @pytest.fixture

@@ -21,8 +21,6 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 def rows_of(*cells):

@@ -40,8 +40,7 @@ def programs(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu, "version", lambda name: "2.13.0+cpu")
     torch_has(monkeypatch, built=None)
     messages.set_language("en")
-    yield folder
-    messages.set_language(None)
+    return folder
 
 
 def write_program(path, *lines):

@@ -13,7 +13,7 @@ from tests.model.test_graphs import gradients, on_gpu
 from tests.model.test_quantised import source
 from tests.tiny import PEFT_TALKS, tiny_folder
 from tests.training.runs import weights, write_table
-from znatok.model.network import load_network
+from znatok.model.base import load_network
 from znatok.training.step import Updater
 
 pytestmark = [

@@ -34,8 +34,7 @@ def home(tmp_path_factory):
 def adapter(home, tmp_path):
     """A copy of an adapter to spoil, apart from its run."""
     messages.set_language("en")
-    yield shutil.copytree(home / "run" / "adapter", tmp_path / "adapter from outside")
-    messages.set_language(None)
+    return shutil.copytree(home / "run" / "adapter", tmp_path / "adapter from outside")
 
 
 @pytest.fixture
@@ -257,7 +256,7 @@ def test_an_impossible_scale_is_a_damaged_adapter(adapter, load, alpha):
 
 @pytest.mark.parametrize(("count", "seed"), [(60, 5), pytest.param(2000, 6, marks=pytest.mark.slow)])
 def test_spoiled_adapters_are_put_on_or_are_one_clear_error(home, adapter, count, seed, record_property):
-    from znatok.model.network import load_network
+    from znatok.model.base import load_network
     from znatok.model.source import find_base
 
     source = find_base(str(home / "base"))

@@ -80,8 +80,6 @@ print(json.dumps(seen))
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there the memory of a process is measured in another way")

@@ -42,8 +42,6 @@ FORMULAS = (
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 def run_of(path, texts):

@@ -16,7 +16,7 @@ from tests.security.conftest import write_table
 from tests.security.hostile import _ESCAPES, acting, screen_texts
 from tests.security.terminals import on_a_terminal
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
-from znatok import cli, messages
+from znatok import cli
 from znatok.model.network import Adapter
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use.terminal import json_line, printable, talk
@@ -28,12 +28,6 @@ pytestmark = [*PEFT_TALKS, pytest.mark.filterwarnings("ignore:.*torch_dtype.*:Fu
 TEXTS = screen_texts()
 LONG = [escape for escape in _ESCAPES if len(escape) > 2]
 """Escapes that rich itself never sends: where one of them arrives, a text has sent it."""
-
-
-@pytest.fixture(autouse=True)
-def fresh_language():
-    yield
-    messages.set_language(None)
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from tests.tiny import tiny_folder
 from znatok import messages
 from znatok.errors import ModelError
 from znatok.model import conversion
+from znatok.model.base import load_network
 from znatok.model.config_size import refuse_greater_config
-from znatok.model.network import load_network
 from znatok.model.source import find_base
 from znatok.model.weight_files import HEADER_BYTES, read_shapes
 
@@ -36,8 +36,6 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory
 def english(tmp_path, monkeypatch):
     monkeypatch.setenv("ZNATOK_CACHE", str(tmp_path / "cache"))
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 # ---- pickles ----

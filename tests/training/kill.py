@@ -190,6 +190,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     updates.POINT_SECONDS = -1.0  # these runs last a second or two
+    if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, and so it should be then
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     place = Place(folder)
     found = killed_at_random(place, times, seed)
     found["signals"] = stopped_by_signals(place)

@@ -21,8 +21,6 @@ SHORT = [("What is a resistor?", "A resistor is a part that limits the current."
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 @pytest.fixture(scope="module")

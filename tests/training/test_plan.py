@@ -28,8 +28,6 @@ def table(tmp_path):
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 def plan_of(base, table, **asked):

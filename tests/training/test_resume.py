@@ -214,12 +214,9 @@ def refused(run):
     def refused(asked=None, data=None, error=RunError):
         before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
         messages.set_language("en")
-        try:
-            with pytest.raises(error) as caught:
-                list(resume(RunFolder(run), asked, data))
-            said = str(caught.value)
-        finally:
-            messages.set_language(None)
+        with pytest.raises(error) as caught:
+            list(resume(RunFolder(run), asked, data))
+        said = str(caught.value)
         assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
         return said
 
@@ -365,8 +362,7 @@ def test_where_it_does_not_even_for_one_row_the_run_ends_and_can_go_on_later(tab
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZNATOK_LANG", "en")
-    yield tmp_path
-    messages.set_language(None)
+    return tmp_path
 
 
 def typed(capsys, *arguments):

@@ -38,8 +38,6 @@ ROWS = (RESISTOR, SIGNS, TRICK)
 @pytest.fixture(autouse=True)
 def english():
     messages.set_language("en")
-    yield
-    messages.set_language(None)
 
 
 @pytest.fixture(scope="module")

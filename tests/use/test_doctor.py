@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from znatok import cli, messages
+from znatok import cli
 from znatok.model import gpu
 from znatok.model.source import BASE_MODELS
 from znatok.use import doctor_screen
@@ -28,8 +28,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
     has(monkeypatch, "bitsandbytes", "liger_kernel", "uv", "pip")
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was touched"))
-    yield tmp_path
-    messages.set_language(None)
+    return tmp_path
 
 
 def has(monkeypatch, *packages):

@@ -11,8 +11,7 @@ from znatok.use.exam_screen import show_exam, what_rows_show
 @pytest.fixture(autouse=True, params=["ru", "en"])
 def language(request):
     messages.set_language(request.param)
-    yield request.param
-    messages.set_language(None)
+    return request.param
 
 
 def measures(n=125, **hits):

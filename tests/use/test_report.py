@@ -38,8 +38,7 @@ VOID = {"meta", "link", "img", "br", "line", "circle", "hr", "input"}
 @pytest.fixture(autouse=True, params=["ru", "en"])
 def language(request):
     messages.set_language(request.param)
-    yield request.param
-    messages.set_language(None)
+    return request.param
 
 
 def share(name, hits, n):

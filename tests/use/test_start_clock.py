@@ -12,10 +12,7 @@ def test_what_the_start_took_is_told_once_after_the_first_step():
     events = [ModelLoaded(1.0), step, step]
     out = io.StringIO()
     messages.set_language("en")
-    try:
-        assert list(timed_start(iter(events_of(events)), Console(file=out, width=400))) == events
-    finally:
-        messages.set_language(None)
+    assert list(timed_start(iter(events_of(events)), Console(file=out, width=400))) == events
     (line,) = out.getvalue().splitlines()
     assert " s from the command to the first step: imports " in line
     assert "weights 0.0" in line

@@ -2,13 +2,7 @@ import pytest
 
 from tests.data.workbooks import xlsx
 from tests.tiny import tiny_folder
-from znatok import cli, messages
-
-
-@pytest.fixture(autouse=True)
-def fresh_language():
-    yield
-    messages.set_language(None)
+from znatok import cli
 
 
 def test_check_shows_rows_with_their_trained_tokens_marked(tmp_path, capsys):

@@ -27,8 +27,6 @@ from znatok.use.training_screen import TrainingScreen, duration
 @pytest.fixture(autouse=True)
 def russian():
     messages.set_language("ru")
-    yield
-    messages.set_language(None)
 
 
 def shown(*events, terminal=False):

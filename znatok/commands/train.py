@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from znatok.commands.signals import Stopping
     from znatok.run_folder import RunFolder
     from znatok.training.events import Event, Planned
+    from znatok.use.training_screen import TrainingScreen
 
 describe(Settings)
 
 _DEFAULT_TABLE = Path("dataset.csv")
-_EXIT_CODES = {"interrupted": 130, "not_finite": 1, "diverged": 1, "out_of_memory": 1}
+_EXIT_CODES = {"not_finite": 1, "diverged": 1, "out_of_memory": 1}
 
 
 def train(
@@ -63,11 +65,13 @@ def train(
         _finish(planned, console, stopping.is_alone)
     if options.json and not stopping.is_alone:
         _print(summary)
-    return stopping.exit_code if summary["exam"] is None and stopping.exit_code else _exit_code(summary)
+    if summary["exam"] is None and stopping.exit_code:
+        return stopping.exit_code
+    return _EXIT_CODES.get(summary["stopped_because"], 0)
 
 
 def _watch(
-    events: "Iterator[Event]", screen: Any, stopping: Any, console: "Console"
+    events: "Iterator[Event]", screen: "TrainingScreen", stopping: "Stopping", console: "Console"
 ) -> tuple["Planned", dict[str, Any]]:
     """Shows the events to the last; gives the plan, and the summary."""
     from znatok.training.events import Finished, ModelLoaded, Planned, TableRead
@@ -128,7 +132,3 @@ def _print(summary: dict[str, Any]) -> None:
     from znatok.use.terminal import json_line
 
     print(json_line(summary))
-
-
-def _exit_code(summary: dict[str, Any]) -> int:
-    return _EXIT_CODES.get(summary["stopped_because"], 0)

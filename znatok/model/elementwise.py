@@ -5,7 +5,7 @@ into launches and passes over memory. Legend as in `engine`; F columns of the ga
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 import torch
@@ -35,17 +35,17 @@ def elementwise(device: torch.device) -> Elementwise:
     """The fastest functions that there are for tensors on `device`."""
     if device.type != "cuda":
         return PLAIN
+    on_gpu = replace(PLAIN, norm=norm_by_torch, norm_backward=norm_by_torch_backward)
     if find_spec("triton") is None:  # as on Windows
-        return Elementwise(norm_by_torch, norm_by_torch_backward, rotated, rotate_back, gated, gated_backward)
+        return on_gpu
     from znatok.model import fused
 
-    return Elementwise(
-        norm_by_torch,
-        norm_by_torch_backward,
-        fused.rotated,
-        fused.rotate_back,
-        fused.gated,
-        fused.gated_backward,
+    return replace(
+        on_gpu,
+        rotated=fused.rotated,
+        rotate_back=fused.rotate_back,
+        gated=fused.gated,
+        gated_backward=fused.gated_backward,
     )
 
 

@@ -22,6 +22,9 @@ MOST = 8
 COLUMNS, ANSWERS = 32, 128
 """Sizes are rounded up to multiples of these, unless a coarser one is asked for."""
 
+LONGEST = 512
+"""Columns of the longest pass that is recorded: in a longer one launches cost little, and its memory would be held."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Size:
@@ -68,6 +71,8 @@ class Graphs:
         came before it, and a run that was resumed would end with others.
         """
         rows, columns = batch.ids_BL.shape
+        if columns > LONGEST:
+            return None
         wanted = _Size(rows, _rounded(columns, self._columns), _rounded(len(batch.target_N), ANSWERS))
         if wanted not in self._recorded and len(self._recorded) < MOST:
             self._recorded[wanted] = self._record(wanted)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from znatok.data.batch import Batch, Ids, make_batch
-from znatok.errors import ModelError, RunError, UsageError
+from znatok.errors import RunError, UsageError
 from znatok.model.adapter_file import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_saved_adapter
 from znatok.model.attention import LONGEST
 from znatok.model.decode import Desk, decode, room
@@ -238,7 +238,7 @@ class Network:
 
     def backward(self, batch: Batch, factor: Tensor | float) -> Score:
         """The same, with the gradient of `factor` times the loss added to that of the weights."""
-        if self._graphs and batch.ids_BL.shape[1] <= LONGEST and (replayed := self._graphs.backward(batch, factor)):
+        if self._graphs and (replayed := self._graphs.backward(batch, factor)):
             return Score(*replayed)
         score = self.score(batch)
         (score.loss * factor).backward()  # type: ignore[no-untyped-call]
@@ -248,8 +248,7 @@ class Network:
         """KL(base ‖ tuned) in nats, summed over the batch's trained places, whose tokens say nothing here; the gradient
         of `factor` times it is added to that of the weights.
         """
-        graphs = self._held_graphs if batch.ids_BL.shape[1] <= LONGEST else None
-        if graphs and (found := graphs.backward(batch, factor)):
+        if self._held_graphs and (found := self._held_graphs.backward(batch, factor)):
             return found[0]
         kl, _ = self._held_pass(self._here(batch.ids_BL), self._here(batch.position_N), None, None)
         (kl * factor).backward()  # type: ignore[no-untyped-call]
@@ -421,53 +420,6 @@ class Network:
         )
         answers = out[:, width:].tolist()
         return [_until(answer[:limit], stop_id) for answer, limit in zip(answers, limits, strict=True)]
-
-
-def load_network(
-    source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
-) -> Network:
-    """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout.
-
-    Raises ModelError where transformers does not know the model, or some of its weights are not there.
-    """
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
-    from transformers.utils import logging
-
-    torch.manual_seed(seed)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    quantization_config = None
-    if quantization == "nf4":
-        quantization_config = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, dtype)
-        )
-    elif quantization == "int8":
-        quantization_config = BitsAndBytesConfig(load_in_8bit=True)
-    try:
-        model, found = AutoModelForCausalLM.from_pretrained(
-            str(source.folder),
-            dtype=getattr(torch, dtype),
-            device_map={"": device} if quantization_config or device != "cpu" else None,
-            quantization_config=quantization_config,
-            attn_implementation="sdpa",
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # whatever transformers stumbles on in a folder that it does not know
-        raise ModelError("source.cannot_load", folder=source.folder) from error
-    if absent := sorted(found["missing_keys"]):
-        # transformers would give them random values and go on.
-        raise ModelError("source.absent_weights", folder=source.folder, count=len(absent), name=absent[0])
-    # What the base's makers set for sampling (a penalty for repetition, say) would seep into greedy decoding.
-    model.generation_config = GenerationConfig()
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    model.eval()
-    return Network(model, source, quantization)
 
 
 def _saved_name(parameter: str) -> str:

@@ -18,10 +18,11 @@ from znatok.data.problems import with_problems
 from znatok.data.read import read_table, refuse_if_untrainable
 from znatok.data.render import Renderer, load_renderer
 from znatok.exam.examine import ExamResult, write_exam
+from znatok.model.base import load_network
 from znatok.model.conversion import Progress
 from znatok.model.default_base import default_base_name
 from znatok.model.machine import give_same_bits, peak_rss_bytes, use_cpus
-from znatok.model.network import Network, load_network
+from znatok.model.network import Network
 from znatok.model.source import find_base, tokenizer_file
 from znatok.records import Table
 from znatok.run_folder import RunFolder, discard, new_run, write_json, write_lines, write_text

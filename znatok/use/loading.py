@@ -10,8 +10,9 @@ from znatok.data.render import Renderer, load_renderer
 from znatok.errors import RunError
 from znatok.model import machine
 from znatok.model.adapter_file import ADAPTER_CONFIG, base_to_open, is_on_another_machine, read_saved_adapter
+from znatok.model.base import load_network
 from znatok.model.conversion import Progress
-from znatok.model.network import Dtype, Network, Quantization, load_network
+from znatok.model.network import Dtype, Network, Quantization
 from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
 from znatok.run_folder import RunFolder, read_rows
 
