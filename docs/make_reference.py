@@ -24,7 +24,7 @@ from znatok.model.source import BASE_MODELS
 from znatok.run_folder import RUNS, RunFolder, write_text
 from znatok.settings import PRESETS, Settings, _takes, choices_of, make_settings
 
-ROOMS = ("", "messages", "data", "model", "exam", "training", "use", "commands")
+ROOMS = ("", "messages", "data", "model", "answering", "exam", "training", "use", "commands")
 FOLDER = Path(__file__).parent / "reference"
 COMMAND_LINES = {name: f"znatok {name}" for name in cli.COMMANDS} | {cli.ORIGINAL_CHAT: "python chat.py"}
 NOT_SET = "—"

@@ -12,8 +12,8 @@ from tests.answering.taught import ROWS, sources_of, taught_network
 from tests.tiny import PEFT_TALKS, teach, tiny_network
 from znatok.answering.confidence import Calibration
 from znatok.answering.evidence import Draft
-from znatok.data import reword
 from znatok.data.likeness import plain
+from znatok.data.reword.heldout import FRAMES as HELDOUT
 from znatok.data.search import Search
 from znatok.exam.calibration import calibrate
 from znatok.exam.calibration_questions import FRAMES, IN_TRAIN, Size, calibration_sets, in_full
@@ -95,7 +95,7 @@ def test_half_of_them_are_as_hard_to_find_as_what_people_ask():
 
 def test_frames_are_none_of_the_exams():
     for language, frames in FRAMES.items():
-        assert not set(frames) & set(reword._FRAMES[language])
+        assert not set(frames) & set(HELDOUT[language])
         assert all(("{q}" in frame) != ("{Q}" in frame) for frame in frames)
 
 
