@@ -84,7 +84,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         batch_size=plan.batch_size,
         rewording=settings.rewording,
         seed=settings.seed,
-        mix=settings.rewording_mix,
+        mix=plan.rewording_mix,
         grounding=Grounding(settings.grounding, settings.grounded_rows, network.column_limit),
     )
     checkpoints = Checkpoints(
