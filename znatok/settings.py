@@ -28,7 +28,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "spread_rows": 16,
         "per_device_train_batch_size": 2,
         "num_train_epochs": 9.0,
-        "grounding": 0.0,
         "finishing_rounds": 16,
         "replay": 0.0,
     },
@@ -51,7 +50,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
-        "grounding": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
         "replay": 0.0,
@@ -114,8 +112,6 @@ class Settings(Reading):
     # Each family as often as the others: a guess, to be settled by measuring (docs/log.md).
     rewording_mix: tuple[RewordingFamily, ...] = Field(REWORDING_FAMILIES, min_length=1)
     paraphrases: ParaphraseUse = "split"
-    grounding: float = Field(0.15, ge=0, le=1)
-    grounded_rows: int = Field(2, ge=1)
     finishing_rounds: int = Field(8, ge=0)
     replay: float = Field(0.1, ge=0, le=0.5)
     replay_weight: float = Field(1.0, gt=0)
