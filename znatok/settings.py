@@ -28,7 +28,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "spread_rows": 16,
         "per_device_train_batch_size": 2,
         "num_train_epochs": 9.0,
-        "grounding": 0.0,
         "finishing_rounds": 16,
     },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
@@ -50,7 +49,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
-        "grounding": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
         "replay": 0.0,
@@ -112,8 +110,6 @@ class Settings(Reading):
     rewording: float = Field(0.65, ge=0, le=1)
     rewording_mix: tuple[RewordingFamily, ...] | None = Field(None, min_length=1)
     paraphrases: ParaphraseUse = "split"
-    grounding: float = Field(0.15, ge=0, le=1)
-    grounded_rows: int = Field(2, ge=1)
     finishing_rounds: int = Field(8, ge=0)
     replay: float | None = Field(None, ge=0, le=0.5)
     replay_weight: float = Field(1.0, gt=0)

@@ -10,7 +10,6 @@ from znatok.data.render import Renderer
 from znatok.exam.calibration_questions import IN_TRAIN
 from znatok.exam.sets import UNKNOWN_IN_TRAIN, UNKNOWN_TOKENS, heldout_set, reworded_set
 from znatok.messages import text
-from znatok.model.attention import LONGEST
 from znatok.records import QuestionSet, Row, Table
 from znatok.settings import REWORDING_FAMILIES, ParaphraseUse, RewordingFamily, Settings
 
@@ -42,9 +41,6 @@ POLICY_SAMPLE = 40
 
 UNKNOWN_POLICY_SAMPLE = 10
 """The same of a set without: there the model is unsure each time, and a long prompt is read."""
-
-UNSURE_SHARE = 0.25
-"""Share of questions with answers in which the weights are not sure, as forecast. A guess."""
 
 SECONDS_PER_BASE_ANSWER = 20
 """Where the time is short, the base answers fewer questions: one for so many seconds of the whole."""
@@ -84,7 +80,6 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
-    `grounding`: share of exposures whose prompt carries at most `grounded_rows` rows, in `columns` tokens in all.
     """
 
     rows: tuple[Row, ...]
@@ -95,15 +90,11 @@ class Lesson:
     reason: str | None
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
-    grounding: float = 0.0
-    grounded_rows: int = 0
-    columns: int = LONGEST
 
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures."""
-        plain = sum(self.costs[row.number].tokens for row in self.rows)
-        return int(self.exposures * ((1 - self.grounding) * plain + self.grounding * sum(self._with_rows())))
+        return int(self.exposures * sum(self.costs[row.number].tokens for row in self.rows))
 
     @property
     def replay_cost(self) -> int:
@@ -112,8 +103,7 @@ class Lesson:
 
     @property
     def longest(self) -> int:
-        longest = max(self.costs[row.number].longest for row in self.rows)
-        return max(longest, *self._with_rows()) if self.grounding else longest
+        return max(self.costs[row.number].longest for row in self.rows)
 
     @property
     def exam_tokens(self) -> int:
@@ -130,29 +120,17 @@ class Lesson:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the exam measures how sure the model is, and what rows in the prompt add."""
-        return self.grounding > 0 and self.before_sample > SHORT_SAMPLE
+        """Whether the exam measures how sure an answer is, and what the rows of the table add."""
+        return self.before_sample > SHORT_SAMPLE
 
     @property
     def _policy_tokens(self) -> int:
-        """The cost of that: prompts with rows are read, which a forward pass does, and answers written under them."""
+        """The cost of that: an answer to each question of the calibration."""
         if not self.is_calibrated:
             return 0
         answer = sum(self.costs[row.number].answer for row in self.rows) / len(self.rows)
-        prompt = sum(self._with_rows()) / len(self.rows) - answer
-        known, unknown = IN_TRAIN.answerable, IN_TRAIN.near + IN_TRAIN.far
-        unsure = UNSURE_SHARE * 2 * POLICY_SAMPLE
-        read = prompt * (known + unknown + unsure + 2 * UNKNOWN_POLICY_SAMPLE) / 3
-        # Calibration writes each answer twice, from the weights alone and with rows.
-        written = answer * (2 * known + unsure) + UNKNOWN_TOKENS * (2 * unknown + 2 * UNKNOWN_POLICY_SAMPLE)
-        return int(read + written / GENERATED_PER_TRAINED)
-
-    def _with_rows(self) -> list[int]:
-        """Tokens of each row with others in its prompt: those take as many as rows do in the mean, as far as there is
-        room."""
-        tokens = [self.costs[row.number].tokens for row in self.rows]
-        more = int(self.grounded_rows * sum(tokens) / len(tokens))
-        return [max(own, min(self.columns, own + more)) for own in tokens]
+        written = answer * IN_TRAIN.answerable + UNKNOWN_TOKENS * (IN_TRAIN.near + IN_TRAIN.far)
+        return int(written / GENERATED_PER_TRAINED)
 
     @property
     def validation(self) -> QuestionSet:
@@ -195,15 +173,11 @@ def make_lesson(
     costs: dict[int, Cost],
     tokens_per_second: float,
     lesson_tokens: int = 0,
-    columns: int = LONGEST,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
     lesson_tokens: up to so many, rows are shown more often than they have to be.
-
-    columns: tokens that a prompt with rows and its answer may take together.
     """
-    grounding = (settings.grounding, settings.grounded_rows, columns)
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
     if settings.spread_rows and settings.spread_rows < len(rows):
@@ -213,13 +187,12 @@ def make_lesson(
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
         replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
         mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, *grounding)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
-    more = (settings.replay or 0.0, REWORDING_FAMILIES, *grounding)
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, *more)
+        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay or 0.0)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break

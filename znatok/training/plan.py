@@ -10,7 +10,6 @@ from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
 from znatok.messages import text
 from znatok.model import machine, speed
-from znatok.model.attention import LONGEST
 from znatok.model.gpu import driver_without_cuda_notice
 from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
@@ -123,8 +122,7 @@ def make_plan(
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
     lesson_tokens = LESSON_TOKENS["cuda" if means.device == "cuda" else means.dtype]
-    columns = min(context_tokens(source), LONGEST)
-    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, columns)
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens)
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -261,11 +259,6 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     elif settings.rewording_mix:
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
-    if settings.grounding:
-        share = f"{settings.grounding:.0%}"
-        yield _choice("grounding", share, "grounding", share=share, rows=settings.grounded_rows)
-    elif settings.grounded_rows != Settings().grounded_rows:
-        yield _choice("grounding", text("plan.grounding_none"), "grounding_none")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
     yield from _replay(plan, settings)
