@@ -17,9 +17,7 @@ SHORTEST, LONGEST = 2, 4
 """Characters of the runs that are compared."""
 
 _NO_LETTERS = re.compile(r"[\W_]+")
-_MULTIPLIER = np.uint64(
-    0x9E3779B97F4A7C15
-)  # any large odd number keeps runs apart
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
 
 
 @dataclass(frozen=True, slots=True)
