@@ -27,8 +27,12 @@ class Size:
     near: int
     far: int
 
+    @property
+    def total(self) -> int:
+        return self.answerable + self.near + self.far
 
-IN_TRAIN = Size(40, 12, 12)
+
+IN_TRAIN = Size(48, 24, 34)
 
 
 def in_full(rows: int) -> Size:
@@ -79,7 +83,7 @@ def calibration_sets(rows: Sequence[Row], size: Size, seed: int = 0) -> tuple[Qu
 def _answerable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Question]:
     """Rows spread over the table, as often as it takes; every second question is put together anew."""
     reworder = Reworder(rows, ("noise",))
-    frames, everyday = FRAMES[_language(rows)], _WORD.findall(" ".join(_shipped(_language(rows))).lower())
+    frames, everyday = FRAMES[_language(rows)], _everyday(_language(rows))
     known, counts = _wordings(rows), _word_counts(rows)
     for place in range(count):
         which = place * len(rows) // count if count < len(rows) else place % len(rows)
@@ -102,9 +106,18 @@ def _put_together(row: Row, telling: str, everyday: Sequence[str], rng: random.R
     told = [word for word in _long_words(row.answer) if word[:STEM].lower() not in fresh]
     words = rng.sample(asked, min(len(asked), 1))
     words += [word[: max(LEAST_LETTERS, len(word) - 2)] for word in rng.sample(told, min(len(told), rng.choice(TOLD)))]
-    words += rng.sample(everyday, EVERYDAY)
-    rng.shuffle(words)
-    return " ".join(words).lower() + "?"
+    return _scattered(words, everyday, rng)
+
+
+def _scattered(words: Sequence[str], everyday: Sequence[str], rng: random.Random) -> str:
+    """The words among everyday ones, in any order."""
+    both = [*words, *rng.sample(everyday, EVERYDAY)]
+    rng.shuffle(both)
+    return " ".join(both).lower() + "?"
+
+
+def _everyday(language: str) -> list[str]:
+    return _WORD.findall(" ".join(_shipped(language)).lower())
 
 
 def _wordings(rows: Sequence[Row]) -> frozenset[str]:
@@ -113,25 +126,42 @@ def _wordings(rows: Sequence[Row]) -> frozenset[str]:
 
 
 def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
-    """Questions of rows in which the telling word gave way to that of another row, or to a word that there is not;
-    every second one in a frame."""
-    counts, asked, frames = _word_counts(rows), _wordings(rows), FRAMES[_language(rows)]
+    """Half as the table asks, but about something else; half put together from words of several rows. No row has all of
+    them."""
+    counts, asked, language = _word_counts(rows), _wordings(rows), _language(rows)
+    everyday = _everyday(language)
     stems = [_stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
     made: dict[str, str] = {}
-    for number in range(count * TRIES):
+    for _ in range(count * TRIES):
         if len(made) == count:
             break
-        one = rng.choice(rows)
-        word, instead = _telling_word(one, counts), _telling_word(rng.choice(rows), counts)
-        if not word or not instead or word.lower() == instead.lower():
-            continue
-        if number % 2:  # the first half of one and the second of the other
-            instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
-        question = one.question.replace(word, instead.lower() if word.islower() else instead, 1)
-        if plain(question) not in asked and not any(_stems(question) <= of_row for of_row in stems):
-            said = _framed(question, rng.choice(frames)) if len(made) % 2 else question
-            made.setdefault(plain(question), said)
+        if len(made) % 2:
+            words = _of_several(rng.sample(rows, min(len(rows), 3)), rng)
+            question, said = " ".join(words), _scattered(words, everyday, rng)
+        else:
+            question = said = _changed(rng.choice(rows), rows, counts, rng)
+        if question and plain(said) not in asked and not any(_stems(question) <= of_row for of_row in stems):
+            made.setdefault(plain(said), said)
     return list(made.values())
+
+
+def _changed(row: Row, rows: Sequence[Row], counts: Counter[str], rng: random.Random) -> str:
+    """The row's question, but each word that no other question has gave way to the telling word of another row, or to
+    one that there is not; "" where that changes nothing."""
+    question = row.question
+    for word in _long_words(question):
+        instead = _telling_word(rng.choice(rows), counts)
+        if instead and (counts[word.lower()] == 1 or word == _telling_word(row, counts)):
+            if rng.random() < 0.5:  # the first half of one and the second of the other
+                instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
+            question = question.replace(word, instead.lower() if word.islower() else instead, 1)
+    return "" if question == row.question else question
+
+
+def _of_several(rows: Sequence[Row], rng: random.Random) -> list[str]:
+    """A word of the first row's question, and one of each other's answer."""
+    texts = [rows[0].question, *(row.answer for row in rows[1:])]
+    return [rng.choice(words) for words in map(_long_words, texts) if words]
 
 
 def _far(rows: Sequence[Row], count: int) -> list[str]:
