@@ -89,6 +89,14 @@ def lesson_of(rows, **asked):
     return make_lesson(settings, table, row_costs(rows, tiny_renderer()), 1000.0)
 
 
+@pytest.mark.parametrize(("times", "exposures"), [(0, 16), (16.5, 16), (30.5, 30), (1000, 48)])
+def test_rows_are_shown_more_often_where_there_is_time_and_never_less_than_they_must_be(times, exposures):
+    costs = row_costs(SEVERAL, tiny_renderer())
+    once = sum(cost.tokens for cost in costs.values())
+    table = Table(Path("t.csv"), SEVERAL, (), "utf-8", ",", "q", "a")
+    assert make_lesson(make_settings({}), table, costs, 1000.0, int(times * once)).exposures == exposures
+
+
 def test_examined_paraphrases_cost_the_exam_something_and_are_not_looked_at_while_training():
     lessons = {use: lesson_of(SEVERAL, paraphrases=use) for use in ("train", "exam")}
     assert lessons["exam"].exam_tokens > lessons["train"].exam_tokens

@@ -6,7 +6,7 @@ from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.errors import TableError
 from znatok.model.source import find_base
-from znatok.settings import make_settings
+from znatok.settings import REWORDING_FAMILIES, make_settings
 from znatok.training.lesson import ENOUGH_EXPOSURES, REPLAY_COST
 from znatok.training.plan import make_plan
 
@@ -194,8 +194,20 @@ def lines_on_replay(plan):
     return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "replay"]
 
 
+def test_rows_shown_often_are_learned_in_other_words_and_beside_everyday_text(base, table):
+    few, many = (plan_of(base, table, num_train_epochs=count) for count in (23, 24))
+    assert (few.replay, few.rewording_mix) == (0.0, ("noise",))
+    ((value, why),) = lines_on_replay(few)
+    assert value == "none"
+    assert "--num-train-epochs 24" in why
+    assert (many.replay, many.rewording_mix) == (0.1, REWORDING_FAMILIES)
+    assert lines_on_replay(many)[0][0] == "10% of the tokens"
+    named = plan_of(base, table, num_train_epochs=24, replay=0.0, rewording_mix=("frames",))
+    assert (named.replay, named.rewording_mix) == (0.0, ("frames",))
+
+
 def test_the_plan_says_what_share_is_replayed_and_counts_its_time(base, table):
-    plan = plan_of(base, table)
+    plan = plan_of(base, table, replay=0.1)
     ((value, why),) = lines_on_replay(plan)
     assert value == "10% of the tokens"
     assert "--replay 0 turns it off" in why

@@ -12,11 +12,23 @@ from znatok.exam.calibration_questions import IN_TRAIN
 from znatok.exam.sets import UNKNOWN_IN_TRAIN, UNKNOWN_TOKENS, heldout_set, reworded_set
 from znatok.messages import text
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import ParaphraseUse, Settings
+from znatok.settings import REWORDING_FAMILIES, ParaphraseUse, RewordingFamily, Settings
 
 ENOUGH_EXPOSURES = 12
 """Exposures after which rows are expected to be known; fewer are not worth planning. A guess between
 the 10 and 16 exposures of docs/log.md."""
+
+LESSON_TOKENS = {"cuda": 12_000_000, "bfloat16": 400_000, "float32": 130_000}
+"""Tokens of a lesson, by the device or, on a CPU, the number format: as long as they last, rows are shown more often
+than they have to be. Some ten minutes on two cores, fewer on a GPU. Not the speed as measured: the same table has to
+give the same lesson each time."""
+
+FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 48
+"""What rows are shown at least, unless asked otherwise, and at most; in between, from where on there is time to learn
+more than the rows themselves. docs/recipe.md has the curve."""
+
+REPLAY = 0.1
+"""Share of the tokens that is replayed where there is time for it."""
 
 MOST_EXPOSURES = 60
 BEFORE_SAMPLE = 40
@@ -62,7 +74,7 @@ class Cost:
 class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
-    `replay`: share of all tokens that is replayed from everyday text.
+    `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
     """
 
     rows: tuple[Row, ...]
@@ -72,6 +84,7 @@ class Lesson:
     before_sample: int
     reason: str | None
     replay: float = 0.0
+    mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
 
     @property
     def tokens(self) -> int:
@@ -141,25 +154,48 @@ def _cost(row: Row, renderer: Renderer) -> Cost:
     return Cost(round(sum(lengths) / len(lengths)), lengths[0] - rendered[0].answer_start, max(lengths))
 
 
-def make_lesson(settings: Settings, table: Table, costs: dict[int, Cost], tokens_per_second: float) -> Lesson:
-    """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them."""
+def make_lesson(
+    settings: Settings,
+    table: Table,
+    costs: dict[int, Cost],
+    tokens_per_second: float,
+    lesson_tokens: int = 0,
+) -> Lesson:
+    """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
+
+    lesson_tokens: up to so many, rows are shown more often than they have to be.
+    """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
     if settings.minutes is None:
         before = _before_sample(len(rows))
-        return Lesson(rows, heldout, settings.num_train_epochs, costs, before, reason, settings.replay)
+        exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
+        replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
+        mix = _mix(settings, exposures)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay)
+        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay or 0.0)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)
-    return replace(chosen, exposures=max(exposures, ENOUGH_EXPOSURES), reason=why)
+    exposures = max(exposures, ENOUGH_EXPOSURES)
+    return replace(chosen, exposures=exposures, reason=why, mix=_mix(settings, exposures))
+
+
+def _exposures(rows: Sequence[Row], costs: dict[int, Cost], lesson_tokens: int) -> float:
+    once = sum(costs[row.number].tokens for row in rows)
+    return float(max(FEWEST_EXPOSURES, min(MORE_EXPOSURES, lesson_tokens // once)))
+
+
+def _mix(settings: Settings, exposures: float) -> tuple[RewordingFamily, ...]:
+    """Other words are learned beside the rows, and in few exposures at their cost: there they are only misspelt."""
+    return settings.rewording_mix or (REWORDING_FAMILIES if exposures >= MANY_EXPOSURES else ("noise",))
 
 
 def divide_paraphrases(rows: Sequence[Row], use: ParaphraseUse) -> tuple[Row, ...]:

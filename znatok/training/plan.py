@@ -15,8 +15,8 @@ from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import PRESETS, Settings
-from znatok.training.lesson import Cost, Lesson, make_lesson, row_costs
+from znatok.settings import PRESETS, RewordingFamily, Settings
+from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
 
 SAMPLE_SHARE = 0.02
@@ -61,7 +61,9 @@ class Plan:
     exposures: float
     steps: int
     tokens: int
+    replay: float
     replay_cost: int
+    rewording_mix: tuple[RewordingFamily, ...]
     tokens_per_second: float
     exam_tokens: int
     before_sample: int
@@ -119,7 +121,8 @@ def make_plan(
     costs = row_costs(table.rows, renderer) if costs is None else costs
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
-    lesson = make_lesson(settings, table, costs, tokens_per_second)
+    lesson_tokens = LESSON_TOKENS["cuda" if means.device == "cuda" else means.dtype]
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens)
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -141,7 +144,9 @@ def make_plan(
         exposures=lesson.exposures,
         steps=max(1, round(lesson.exposures * batches / accumulation)),
         tokens=lesson.tokens,
+        replay=lesson.replay,
         replay_cost=lesson.replay_cost,
+        rewording_mix=lesson.mix,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
         before_sample=lesson.before_sample,
@@ -248,12 +253,15 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     if plan.heldout:
         yield _choice("heldout", str(len(plan.heldout)), "heldout")
     yield from _paraphrases(plan, settings, table)
-    if not settings.rewording and settings.rewording_mix != Settings().rewording_mix:
+    if settings.rewording:
+        why = "asked" if settings.rewording_mix else "mix_many" if plan.exposures >= MANY_EXPOSURES else "mix_few"
+        yield _choice("rewording_mix", ", ".join(dict.fromkeys(plan.rewording_mix)), why)
+    elif settings.rewording_mix:
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
-    yield from _replay(settings)
+    yield from _replay(plan, settings)
     yield Choice(text("plan.memory"), text("plan.gigabytes", gigabytes=f"{plan.memory_bytes / 1e9:.1f}"), "")
     minutes = text("plan.minutes", minutes=max(1, round(plan.seconds / 60)))
     yield _choice("time", minutes, "time", speed=f"{plan.tokens_per_second:.0f}")
@@ -269,10 +277,12 @@ def _paraphrases(plan: Plan, settings: Settings, table: Table) -> Iterator[Choic
         yield _choice("paraphrases", text("plan.paraphrases_none"), "paraphrases_none")
 
 
-def _replay(settings: Settings) -> Iterator[Choice]:
-    """The share that is replayed; or that nothing is, where its weight was asked for."""
-    if settings.replay:
-        yield _choice("replay", text("plan.replay_share", percent=f"{100 * settings.replay:.3g}"), "replay")
+def _replay(plan: Plan, settings: Settings) -> Iterator[Choice]:
+    """The share that is replayed; or that nothing is, where that was not asked for."""
+    if plan.replay:
+        yield _choice("replay", text("plan.replay_share", percent=f"{100 * plan.replay:.3g}"), "replay")
+    elif settings.replay is None and settings.minutes is None and settings.preset == "learn":
+        yield _choice("replay", text("plan.replay_none"), "replay_no_time", many=MANY_EXPOSURES)
     elif settings.replay_weight != Settings().replay_weight:
         yield _choice("replay", text("plan.replay_none"), "replay_none")
 

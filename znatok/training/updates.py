@@ -84,7 +84,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         batch_size=plan.batch_size,
         rewording=settings.rewording,
         seed=settings.seed,
-        mix=settings.rewording_mix,
+        mix=plan.rewording_mix,
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved
