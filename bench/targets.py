@@ -62,7 +62,7 @@ def _letters(record: Record) -> float:
 
 
 def _above_search(record: Record) -> float | None:
-    """How many more of the questions the rows in the prompt answer than search alone, in points."""
+    """How many more of the questions weights and rows together answer than search alone, in points."""
     grounded, search = (score("questions", policy, "passed")(record) for policy in ("grounded", "search"))
     return None if grounded is None or search is None else 100 * (grounded - search)
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 ASKED = ("Что такое резистор?", "что такое оптопара?")
 COMPARED = """
 r lora_alpha lora_dropout target_modules bias quantization dtype optim learning_rate lr_scheduler_type warmup_steps
-num_train_epochs finishing_rounds per_device_train_batch_size gradient_accumulation_steps rewording grounding replay
+num_train_epochs finishing_rounds per_device_train_batch_size gradient_accumulation_steps rewording replay
 logging_steps save_total_limit test_size load_best_model_at_end
 """.split()
 WORDS = {

@@ -38,7 +38,7 @@ def by(**weights):
     return Regression((0.0,) * len(NAMES), (1.0,) * len(NAMES), scaled, -10.0)
 
 
-AGREES, FINDS, NEVER = by(agrees=1.0), by(likeness=9.0), by()
+AGREES, FINDS, NEVER = by(agrees=1.0), by(likeness=99.0), by()
 """Regressions that believe what weights and search both say; whatever is found; nothing."""
 
 

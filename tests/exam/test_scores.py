@@ -81,7 +81,7 @@ def test_a_record_tells_who_was_right_and_marks_the_tuned_models_answer():
     assert (line["passed"], line["cause"], line["logprob"], line["before"]) == (False, "unrelated", -0.5, None)
 
 
-# ---- with rows in the prompt -----------------------------------------------------------------------------------------
+# ---- where a row may be given ----------------------------------------------------------------------------------------
 
 EVERY = ("before", "after", "grounded", "auto", "search")
 

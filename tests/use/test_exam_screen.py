@@ -88,18 +88,18 @@ def test_three_lines_say_what_the_weights_know_what_rows_add_and_where_search_st
     more = {"grounded": known(100, 120, 125), "auto": known(90, 110, 125) | AUTO}
     sets = SETS | {"questions": SETS["questions"] | more, "unknown_far": SETS["unknown_far"] | {"auto": SILENT}}
     said = shown([answer(1)], sets, width=1000)
-    weights, prompt, search = (
+    weights, rows, search = (
         next(line for line in said.splitlines() if line.startswith(messages.text(f"report.line.{name}")))
-        for name in ("weights", "prompt", "search")
+        for name in ("weights", "rows", "search")
     )
     decimal = messages.text("report.figures.decimal")
     assert "56.0".replace(".", decimal) in weights
     for share in ("96.0", "88.0", "4.0", "8.0", "90.4", "94.2"):
-        assert share.replace(".", decimal) in prompt, share
+        assert share.replace(".", decimal) in rows, share
     assert "49.6".replace(".", decimal) in search
 
 
-def test_without_rows_in_the_prompt_there_are_two_lines(language):
+def test_where_no_rows_were_given_there_are_two_lines(language):
     said = shown([answer(1)], width=1000)
     assert messages.text("report.line.rows") not in said
     assert messages.text("report.line.search") in said

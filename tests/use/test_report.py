@@ -276,9 +276,12 @@ def test_search_that_beats_the_model_is_said_to_and_what_each_is_good_for(full, 
     assert {"ru": "Поиск хорош там", "en": "Search is good where"}[language] in text
 
 
-def test_rows_in_the_prompt_are_compared_on_the_questions_that_were_asked_with_them(full, language):
+def test_what_rows_add_is_compared_with_the_model_alone(full, language):
     exam, answers = full_exam(), full_answers()
-    exam["sets"]["reworded"]["grounded"] = {"n": 125, "n_generated": 4, **share("passed", 3, 4)}
+    exam["sets"]["reworded"] |= {
+        "grounded": share("passed", 3, 4) | {"n": 4},
+        "after": share("passed", 1, 4) | {"n": 4},
+    }
     write_json(full.exam, exam)
     for row, (weights, grounded) in enumerate([(False, True), (False, True), (True, True), (False, False)], start=1):
         by = {"before": False, "after": weights, "grounded": grounded, "auto": grounded, "search": True}
@@ -287,8 +290,8 @@ def test_rows_in_the_prompt_are_compared_on_the_questions_that_were_asked_with_t
         answers.append(record(row, f"А {row}?", "Так.", set="reworded", **more))
     write_lines(full.answers, answers)
     text = page_of(full).text
-    assert {"ru": "на 3 из 4 вопросов", "en": "answers 3 of 4 questions"}[language] in text
-    assert re.search({"ru": r"без подсказки\s—\s25,0\s%", "en": r"without them 25\.0%"}[language], text)
+    assert {"ru": "на 3 из 4 вопросов", "en": "3 of 4 questions"}[language] in text
+    assert re.search({"ru": r"у одной модели\s—\s25,0\s%", "en": r"by the model alone 25\.0%"}[language], text)
     assert {"ru": "случайной (p = 0,500)", "en": "be chance (p = 0.500)"}[language] in text
     assert messages.text("report.answer.grounded_right") in text
     table = full.answers_table.read_text(encoding="utf-8-sig").splitlines()

@@ -51,7 +51,7 @@ def _judged(item: Item, draft: Draft, search: Search, renderer: Renderer, marker
 
 def _begins_rightly(item: Item, draft: Draft, marker: Marker) -> bool:
     """Whether the answer passes, as far as its beginning tells: a long one does where it begins as the reference does
-    (of 502 answers of a run all but four that began so passed, and none else: docs/log.md)."""
+    (of 500 answers of a run all but four that began so passed, and none else: docs/log.md)."""
     if len(item.reference) <= HEAD:
         return bool(marker.generated(item.question, draft.ids).passed)
     return tuple(draft.ids[:HEAD]) == item.reference[:HEAD]

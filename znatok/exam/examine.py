@@ -63,15 +63,16 @@ class _Exam:
         marker: Marker,
         items: Sequence[Item],
         policies: Sequence[Policy],
-        judge: Judge | None,
+        is_judged: bool,
     ) -> None:
+        """is_judged: whether the policies `grounded` and `auto` are examined, too."""
         self._examiner, self._marker, self._items = examiner, marker, items
-        self._policies: tuple[Policy, ...] = (*policies, *(("grounded", "auto") if judge else ()), "search")
+        self._policies: tuple[Policy, ...] = (*policies, *(("grounded", "auto") if is_judged else ()), "search")
         self._expected = [i for i, item in enumerate(items) if item.has_reference]
         self._wanted = {
             policy: [i for i, item in enumerate(items) if policy == "after" or item.sampled] for policy in policies
         }
-        self._judge = judge
+        self._is_judged = is_judged
         self._exact: dict[Policy, dict[int, bool]] = {policy: {} for policy in self._policies}
         self._marked: dict[Policy, dict[int, Marked]] = {policy: {} for policy in self._policies}
         self._drafts: dict[int, Draft] = {}
@@ -111,12 +112,11 @@ class _Exam:
                     self._drafts |= zip(batch, map(Draft, said.ids, said.logps), strict=True)
                 yield 0.0
 
-    def consult(self) -> Iterator[float]:
+    def consult(self, judge: Judge) -> Iterator[float]:
         """Gives a row of the table where the weights are not sure, or nothing."""
         after, exact = self._marked["after"], self._exact["after"]
-        for i, item in enumerate(self._items if self._judge else ()):
-            assert self._judge is not None
-            one = consult(self._marker, self._judge, item.question, self._drafts[i], after[i], exact.get(i))
+        for i, item in enumerate(self._items):
+            one = consult(self._marker, judge, item.question, self._drafts[i], after[i], exact.get(i))
             self._consulted[i] = one
             self._marked["grounded"][i], self._marked["auto"][i] = one.grounded, one.auto
             if one.is_exact is not None:
@@ -138,7 +138,7 @@ class _Exam:
 
     def progress(self, under_way: float) -> ExamProgress:
         answered = sum(len(self._exact[policy]) + len(self._marked[policy]) for policy in self._wanted)
-        wanted = sum(map(len, self._wanted.values())) + (len(self._items) if self._judge else 0)
+        wanted = sum(map(len, self._wanted.values())) + (len(self._items) if self._is_judged else 0)
         total = (len(self._wanted) + 1) * len(self._expected) + wanted
         return ExamProgress(answered + len(self._consulted) + len(self._found) + int(under_way), total)
 
@@ -189,17 +189,18 @@ def examine(
     generated: greedy decoding takes the most probable token each time, so it would give the reference to the letter and
     stop (in bf16 up to near-ties). The others are, under `before` only for `before_sample` questions of each set.
     """
+    judge = judge if network.has_adapter else None
     exam = _Exam(
         Examiner(network, renderer.stop_id),
         Marker([*rows, *untaught], renderer),
         [item for question_set in sets for item in items_of(question_set, renderer, before_sample)],
         ("before", "after") if network.has_adapter else ("before",),
-        judge if network.has_adapter else None,
+        is_judged=judge is not None,
     )
-    search = exam.search(Search(rows))
-    for under_way in chain(
-        exam.score(min(SCORED_TOGETHER, batch_size)), exam.answer(batch_size), search, exam.consult()
-    ):
+    parts = [exam.score(min(SCORED_TOGETHER, batch_size)), exam.answer(batch_size), exam.search(Search(rows))]
+    if judge:
+        parts.append(exam.consult(judge))
+    for under_way in chain.from_iterable(parts):
         yield exam.progress(under_way)
     yield exam.result()
 
