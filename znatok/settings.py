@@ -30,6 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_train_epochs": 9.0,
         "grounding": 0.0,
         "finishing_rounds": 16,
+        "scope": "open",
         "replay": 0.0,
     },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
@@ -54,6 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "grounding": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
+        "scope": "open",
         "replay": 0.0,
         "logging_steps": 2,
         "save_total_limit": 2,
@@ -117,6 +119,7 @@ class Settings(Reading):
     grounding: float = Field(0.15, ge=0, le=1)
     grounded_rows: int = Field(2, ge=1)
     finishing_rounds: int = Field(8, ge=0)
+    scope: Literal["auto", "open", "strict"] = "auto"
     replay: float = Field(0.1, ge=0, le=0.5)
     replay_weight: float = Field(1.0, gt=0)
 

@@ -72,7 +72,8 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `grounding`: share of exposures whose prompt
-    carries at most `grounded_rows` rows, in `columns` tokens in all.
+    carries at most `grounded_rows` rows, in `columns` tokens in all.  `declined`: tokens of the refusals for each
+    exposure of a row.
     """
 
     rows: tuple[Row, ...]
@@ -85,12 +86,14 @@ class Lesson:
     grounding: float = 0.0
     grounded_rows: int = 0
     columns: int = LONGEST
+    declined: float = 0.0
 
     @property
     def tokens(self) -> int:
-        """Prompt and answer tokens of all exposures."""
+        """Prompt and answer tokens of all exposures, and of what is declined beside them."""
         plain = sum(self.costs[row.number].tokens for row in self.rows)
-        return int(self.exposures * ((1 - self.grounding) * plain + self.grounding * sum(self._with_rows())))
+        shown = (1 - self.grounding) * plain + self.grounding * sum(self._with_rows())
+        return int(self.exposures * (shown + self.declined * len(self.rows)))
 
     @property
     def replay_cost(self) -> int:
@@ -177,25 +180,32 @@ def _cost(row: Row, renderer: Renderer) -> Cost:
 
 
 def make_lesson(
-    settings: Settings, table: Table, costs: dict[int, Cost], tokens_per_second: float, columns: int = LONGEST
+    settings: Settings,
+    table: Table,
+    costs: dict[int, Cost],
+    tokens_per_second: float,
+    columns: int = LONGEST,
+    replay: float = 0.0,
+    declined: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    columns: tokens that a prompt with rows and its answer may take together.
+    columns: tokens that a prompt with rows and its answer may take together.  replay: share of all tokens.
+    declined: tokens of the refusals for each exposure of a row.
     """
-    grounding = (settings.grounding, settings.grounded_rows, columns)
+    grounding = (settings.grounding, settings.grounded_rows, columns, declined)
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
     if settings.minutes is None:
         before = _before_sample(len(rows))
-        return Lesson(rows, heldout, settings.num_train_epochs, costs, before, reason, settings.replay, *grounding)
+        return Lesson(rows, heldout, settings.num_train_epochs, costs, before, reason, replay, *grounding)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay, *grounding)
+        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, replay, *grounding)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break

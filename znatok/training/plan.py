@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
@@ -19,6 +19,7 @@ from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, Settings
 from znatok.training.lesson import Cost, Lesson, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
+from znatok.training.scope import Scope, decide_scope, declined_tokens, replay_share
 
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
@@ -68,6 +69,10 @@ class Plan:
     before_sample: int
     memory_bytes: int
     budget_seconds: float | None
+    scope: Literal["open", "strict"]
+    refusal: str | None
+    """The sentence with which all but the rows is declined; None under `open`."""
+    replay: float
     choices: tuple[Choice, ...]
 
     @property
@@ -120,7 +125,12 @@ def make_plan(
     costs = row_costs(table.rows, renderer) if costs is None else costs
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
-    lesson = make_lesson(settings, table, costs, tokens_per_second, min(context_tokens(source), LONGEST))
+    scope = decide_scope(settings, table.rows, costs, renderer)
+    replay = replay_share(settings, scope)
+    declined = declined_tokens(scope, table.rows, renderer)
+    lesson = make_lesson(
+        settings, table, costs, tokens_per_second, min(context_tokens(source), LONGEST), replay, declined
+    )
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -150,9 +160,12 @@ def make_plan(
             source.folder, means.dtype, means.quantization != "none", batch_size * lesson.longest
         ),
         budget_seconds=settings.minutes * 60 if settings.minutes else None,
+        scope=scope.name,
+        refusal=scope.refusal,
+        replay=replay,
         choices=(),
     )
-    return replace(plan, choices=(*_choices(plan, means, settings, table, lesson),))
+    return replace(plan, choices=(*_choices(plan, means, settings, table, lesson, scope),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +240,9 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
     return forecast if means.quantization == "none" else forecast / (4.7 if means.dtype == "bfloat16" else 1.5)
 
 
-def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson) -> Iterator[Choice]:
+def _choices(
+    plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson, scope: Scope
+) -> Iterator[Choice]:
     """The plan as it is shown, line by line."""
     if notice := driver_without_cuda_notice():
         yield Choice(text("plan.gpu"), text("plan.gpu_idle"), notice)
@@ -259,7 +274,8 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
         yield _choice("grounding", text("plan.grounding_none"), "grounding_none")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
-    yield from _replay(settings)
+    yield Choice(text("plan.scope"), text(f"plan.scope_{plan.scope}", refusal=plan.refusal or ""), scope.reason)
+    yield from _replay(plan, settings)
     yield Choice(text("plan.memory"), text("plan.gigabytes", gigabytes=f"{plan.memory_bytes / 1e9:.1f}"), "")
     minutes = text("plan.minutes", minutes=max(1, round(plan.seconds / 60)))
     yield _choice("time", minutes, "time", speed=f"{plan.tokens_per_second:.0f}")
@@ -275,12 +291,13 @@ def _paraphrases(plan: Plan, settings: Settings, table: Table) -> Iterator[Choic
         yield _choice("paraphrases", text("plan.paraphrases_none"), "paraphrases_none")
 
 
-def _replay(settings: Settings) -> Iterator[Choice]:
+def _replay(plan: Plan, settings: Settings) -> Iterator[Choice]:
     """The share that is replayed; or that nothing is, where its weight was asked for."""
-    if settings.replay:
-        yield _choice("replay", text("plan.replay_share", percent=f"{100 * settings.replay:.3g}"), "replay")
+    if plan.replay:
+        yield _choice("replay", text("plan.replay_share", percent=f"{100 * plan.replay:.3g}"), "replay")
     elif settings.replay_weight != Settings().replay_weight:
-        yield _choice("replay", text("plan.replay_none"), "replay_none")
+        why = "replay_strict" if settings.replay else "replay_none"
+        yield _choice("replay", text("plan.replay_none"), why)
 
 
 def _choice(name: str, value: str, reason: str, **values: Any) -> Choice:

@@ -93,12 +93,12 @@ class Replay:
 
 def make_replay(network: Network, renderer: Renderer, plan: Plan, settings: Settings, stop: Flag) -> Replay | None:
     """What is shown beside the table, the base's replies made; None where that is nothing.  stop: breaks it off."""
-    if not settings.replay:
+    if not plan.replay:
         return None
-    tokens = plan.tokens * replayed_per_token(settings.replay)
+    tokens = plan.tokens * replayed_per_token(plan.replay)
     longest = max(FEWEST_TOKENS, int(MOST_UPDATES * tokens / plan.steps))
     pieces = gather(network, renderer, plan.rows, tokens, longest, seed=settings.seed, stop=stop)
-    return Replay(pieces, share=settings.replay, weight=settings.replay_weight, seed=settings.seed)
+    return Replay(pieces, share=plan.replay, weight=settings.replay_weight, seed=settings.seed)
 
 
 def gather(

@@ -20,6 +20,7 @@ from znatok.training.lesson import POINTS, REPLAY_COST
 from znatok.training.metrics import cut_metrics, logged
 from znatok.training.plan import Plan
 from znatok.training.probes import FIRST_ANSWER_TOKENS, missed, sample_tokens, sampled, validated
+from znatok.training.refusals import make_refusals
 from znatok.training.replay import make_replay
 from znatok.training.schedule import rate_factor
 from znatok.training.state import State
@@ -99,6 +100,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         state.shown = 0
         checkpoints.save(state)
     replay = make_replay(network, renderer, plan, settings, stop)
+    refusals = make_refusals(network, renderer, plan, settings)
     network.train()
     batches, stopped, begun = iter(exposures), Stopped.PLANNED_END, state.step
     rows: tuple[int, ...] = ()
@@ -127,7 +129,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             group = _next_group(exposures, batches, state, plan.accumulation)
             places = [place for shown in group for place in shown.places]
             rate = _rate(course, state)
-            batches_shown = [shown.batch for shown in group]
+            declined = refusals.due(state, len(places)) if refusals and not state.rounds else ()
+            batches_shown = [*(shown.batch for shown in group), *declined]
             replayed = replay.due(state, batches_shown) if replay else NOTHING
             done = _update(network, updater, batches_shown, replayed, state, rate)
             if done is None:
@@ -135,7 +138,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                 break
             if done.is_finite:
                 seconds = time.perf_counter() - clock
-                _take_in(state, done, group, replayed, seconds)
+                _take_in(state, done, group, declined, replayed, seconds)
                 recent.append((done.tokens + REPLAY_COST * replayed.tokens) / seconds)
             if not done.is_finite or state.has_diverged:
                 rows = () if done.is_finite else tuple(plan.rows[place].number for place in places)
@@ -241,7 +244,9 @@ def _update(
         state.halvings += 1
 
 
-def _take_in(state: State, done: Step, group: Sequence[Shown], replayed: Replayed, seconds: float) -> None:
+def _take_in(
+    state: State, done: Step, group: Sequence[Shown], declined: Sequence[Batch], replayed: Replayed, seconds: float
+) -> None:
     state.step += 1
     state.tokens += done.tokens
     state.replays += len(replayed.batches)
@@ -249,12 +254,15 @@ def _take_in(state: State, done: Step, group: Sequence[Shown], replayed: Replaye
     state.seconds += seconds
     places = [place for shown in group for place in shown.places]
     is_grounded = [flag for shown in group for flag in shown.is_grounded]
-    for place, is_right, had_rows in zip(places, done.exact, is_grounded, strict=True):
+    of_rows = done.exact[: len(places)]  # those of the declined questions come after them
+    for place, is_right, had_rows in zip(places, of_rows, is_grounded, strict=True):
         if had_rows:  # an answer that could be copied says nothing of what is known
             state.exact.setdefault(place, False)
         else:
             state.exact[place] = is_right
+    state.refusals += sum(len(batch.ids_BL) for batch in declined)
     if not state.rounds:  # later only the hardest rows are shown
+        state.exposures += len(places)
         state.note(done.loss)
 
 
