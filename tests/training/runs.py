@@ -22,6 +22,7 @@ LEARNS = {
     "warmup_steps": 2,
     "finishing_rounds": 2,
     "grounding": 0.5,
+    "scope": "open",
     "r": 4,
 }
 

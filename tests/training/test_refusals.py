@@ -92,9 +92,8 @@ def test_no_question_that_is_declined_is_a_rows_in_any_wording(language, path):
 def test_words_of_far_questions_change_as_those_of_rows_do_and_the_stock_is_used_evenly():
     rows = rows_of(TABLES["ru"][0])
     shipped = set(elsewhere("ru"))
-    noisy, plainly = (
-        [refusals_of(rows, rewording=share).question(number) for number in range(300)] for share in (1.0, 0.0)
-    )
+    streams = [refusals_of(rows, rewording=share) for share in (1.0, 0.0)]
+    noisy, plainly = ([stream.question(number) for number in range(300)] for stream in streams)
     assert sum(question in shipped for question in noisy) < 30
     far = [question for question in plainly if question in shipped]
     assert len(set(far)) == len(far)  # the first pass over the stock repeats nothing

@@ -100,13 +100,14 @@ class Refusals:
     def _near(self, rng: random.Random) -> str | None:
         """A row's question with a word from nowhere where its telling word was; None where no such is found.
 
-        The word must be that question's alone, and the new one must be in no row and be no misspelling of it.
+        The word must be that question's alone, and in its answer, too, so that it names the subject; the new one must be
+        in no row and be no misspelling of it.
         """
         for _ in range(TRIES):
             row = rng.choice(self._rows)
             word = telling_word(row, self._counts)
             there = self._by_ending.get(word[-ENDING:].lower(), ())
-            if not there or self._counts[word.lower()] > 1:
+            if not there or self._counts[word.lower()] > 1 or stem(word) not in stems(row.answer):
                 continue
             instead = rng.choice(there)
             question = row.question.replace(word, instead.capitalize() if word[0].isupper() else instead, 1)
