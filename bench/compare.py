@@ -31,6 +31,7 @@ from znatok.exam.session import hold_exam
 from znatok.exam.sets import questions_set
 from znatok.records import QuestionSet, Row
 from znatok.settings import Settings
+from znatok.training.lesson import FEWEST_EXPOSURES
 from znatok.training.schedule import peak_rate
 
 DOCUMENTED = Recipe(num_train_epochs=3, learning_rate=2e-4)
@@ -58,7 +59,7 @@ class Contender:
 def contenders(model: str) -> list[Contender]:
     """All that can be asked for."""
     ours = Settings()
-    as_ours = Recipe(ours.num_train_epochs, BUILTIN_RATE, ours.per_device_train_batch_size, model)
+    as_ours = Recipe(FEWEST_EXPOSURES, BUILTIN_RATE, ours.per_device_train_batch_size, model)
     documented = Recipe(DOCUMENTED.num_train_epochs, DOCUMENTED.learning_rate, model=model)
     return [
         Contender("znatok", "znatok", None),

@@ -95,7 +95,7 @@ def _memory(network: Network) -> Asked:
     peak = network.peak_memory_bytes()
     return {
         "peak_memory_gib": round((peak or machine.peak_rss_bytes()) / 2**30, 2),
-        "is_recorded": network._graphs is not None,
+        "is_recorded": network.is_recorded,
     }
 
 

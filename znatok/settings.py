@@ -28,10 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "spread_rows": 16,
         "per_device_train_batch_size": 2,
         "num_train_epochs": 9.0,
-        "grounding": 0.0,
         "finishing_rounds": 16,
         "scope": "open",
-        "replay": 0.0,
     },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
@@ -52,7 +50,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optim": "paged_adamw_8bit",
         "adam_beta2": 0.999,
         "rewording": 0.0,
-        "grounding": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
         "scope": "open",
@@ -100,7 +97,7 @@ class Settings(Reading):
     bias: Literal["none"] = "none"
 
     learning_rate: float | None = Field(None, gt=0, lt=1)
-    num_train_epochs: float = Field(16.0, gt=0)
+    num_train_epochs: float | None = Field(None, gt=0)
     per_device_train_batch_size: int = Field(4, ge=1)
     gradient_accumulation_steps: int = Field(1, ge=1)
     lr_scheduler_type: Literal["warmup_stable_decay", "linear"] = "warmup_stable_decay"
@@ -113,14 +110,11 @@ class Settings(Reading):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["auto", "none", "nf4", "int8"] = "auto"
     rewording: float = Field(0.65, ge=0, le=1)
-    # Each family as often as the others: a guess, to be settled by measuring (docs/log.md).
-    rewording_mix: tuple[RewordingFamily, ...] = Field(REWORDING_FAMILIES, min_length=1)
+    rewording_mix: tuple[RewordingFamily, ...] | None = Field(None, min_length=1)
     paraphrases: ParaphraseUse = "split"
-    grounding: float = Field(0.15, ge=0, le=1)
-    grounded_rows: int = Field(2, ge=1)
     finishing_rounds: int = Field(8, ge=0)
     scope: Literal["auto", "open", "strict"] = "auto"
-    replay: float = Field(0.1, ge=0, le=0.5)
+    replay: float | None = Field(None, ge=0, le=0.5)
     replay_weight: float = Field(1.0, gt=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)
@@ -195,8 +189,9 @@ def impossible(name: str, value: object, kind: Any, setting: str | None = None) 
 
 def choices_of(kind: Any) -> tuple[str, ...]:
     """The words that can be chosen, of one word or of a list of them; empty where any value will do."""
-    choice = next((one for one in (kind, *get_args(kind)) if get_origin(one) is Literal), None)
-    return get_args(choice)
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return next((found for one in get_args(kind) if (found := choices_of(one))), ())
 
 
 def _takes(kind: Any, choices: Sequence[str], constraints: Sequence[object]) -> str:

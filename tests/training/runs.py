@@ -21,7 +21,6 @@ LEARNS = {
     "per_device_train_batch_size": 2,
     "warmup_steps": 2,
     "finishing_rounds": 2,
-    "grounding": 0.5,
     "scope": "open",
     "r": 4,
 }

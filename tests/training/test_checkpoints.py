@@ -36,11 +36,11 @@ class Desk:
     state: State = field(default_factory=lambda: State(steps=99, planned=99))
 
     def go(self, updates):
-        for shown in islice(self.exposures, updates):
-            done = self.updater.update([shown.batch], 1e-2)
+        for batch, places in islice(self.exposures, updates):
+            done = self.updater.update([batch], 1e-2)
             self.state.step += 1
             self.state.tokens += done.tokens
-            self.state.exact.update(zip(shown.places, done.exact, strict=True))
+            self.state.exact.update(zip(places, done.exact, strict=True))
             self.state.note(done.loss)
 
     def checkpoints(self, folder, limit=2, kept=()):

@@ -3,13 +3,11 @@ import random
 from dataclasses import replace
 from itertools import islice
 
-import pytest
-
 from tests.tiny import tiny_renderer
 from znatok.data.batch import arrange, make_batch
 from znatok.data.reword import Reworder
 from znatok.records import Row
-from znatok.training.exposures import ABSENT_SHARE, PARAPHRASE_SHARE, Exposures, Grounding
+from znatok.training.exposures import PARAPHRASE_SHARE, Exposures
 
 ROWS = [Row(number, f"Что такое деталь {number}?", f"Деталь {number} — это вещь.") for number in range(1, 11)]
 
@@ -21,15 +19,14 @@ def first(batches, rewording=0.5, seed=0):
 
 def test_every_pass_shows_every_row_once():
     for start in (0, 3):
-        places = [place for shown in first(6)[start : start + 3] for place in shown.places]
+        places = [place for _, places in first(6)[start : start + 3] for place in places]
         assert sorted(places) == list(range(10))
 
 
 def test_the_places_belong_to_the_rows_of_the_batch():
     renderer = tiny_renderer()
-    for shown in first(3, rewording=0.0):
-        assert shown.is_grounded == (False,) * len(shown.places)
-        for line, place in zip(shown.batch.ids_BL, shown.places, strict=True):
+    for batch, places in first(3, rewording=0.0):
+        for line, place in zip(batch.ids_BL, places, strict=True):
             expected = renderer.conversation(ROWS[place].question, ROWS[place].answer).ids
             assert tuple(line[: len(expected)]) == expected
 
@@ -39,7 +36,7 @@ def test_without_rewording_the_questions_stay_as_they_are_and_with_it_they_do_no
     plain = {renderer.prompt(row.question) for row in ROWS}
 
     def share_of_plain(rewording):
-        shown = [tuple(line) for one in first(60, rewording) for line in one.batch.ids_BL]
+        shown = [tuple(line) for batch, _ in first(60, rewording) for line in batch.ids_BL]
         return sum(any(line[: len(prompt)] == prompt for prompt in plain) for line in shown) / len(shown)
 
     assert share_of_plain(0.0) == 1.0
@@ -54,13 +51,13 @@ def test_rows_shown_again_come_as_they_stand_in_full_batches():
     assert shown[:5] == [7, 2, 9, 0, 5]
     assert len(set(shown)) == 8
     expected = tiny_renderer().conversation(ROWS[7].question, ROWS[7].answer).ids
-    assert tuple(exposures.as_they_stand(batches[0]).batch.ids_BL[0][: len(expected)]) == expected
+    assert tuple(exposures.as_they_stand(batches[0]).ids_BL[0][: len(expected)]) == expected
     assert exposures.again([]) == []
 
 
 def test_the_seed_alone_decides_the_stream():
     def ids(seed):
-        return [shown.batch.ids_BL.tolist() for shown in first(8, seed=seed)]
+        return [batch.ids_BL.tolist() for batch, _ in first(8, seed=seed)]
 
     assert ids(1) == ids(1)
     assert ids(1) != ids(2)
@@ -84,8 +81,8 @@ def prompts(rows, passes, **asked):
         for wording in (row.question, *row.paraphrases)
     }
     shown = []
-    for one in islice(exposures, passes * 2):
-        for line, place in zip(one.batch.ids_BL.tolist(), one.places, strict=True):
+    for batch, places in islice(exposures, passes * 2):
+        for line, place in zip(batch.ids_BL.tolist(), places, strict=True):
             found = next((one for prompt, one in known.items() if tuple(line[: len(prompt)]) == prompt), (place, None))
             assert found[0] == place
             shown.append((place, found[1]))
@@ -101,9 +98,9 @@ def test_without_paraphrases_the_stream_is_what_the_seed_alone_made_it():
         ]
         rendered = [renderer.conversation(said, row.answer) for said, row in zip(questions, ROWS, strict=True)]
         for places in arrange([len(one.ids) for one in rendered], 4, rng):
-            shown = next(stream)
-            assert shown.places == tuple(places)
-            assert shown.batch.ids_BL.tolist() == make_batch([rendered[place] for place in places]).ids_BL.tolist()
+            batch, places_shown = next(stream)
+            assert places_shown == tuple(places)
+            assert batch.ids_BL.tolist() == make_batch([rendered[place] for place in places]).ids_BL.tolist()
 
 
 def test_paraphrases_are_shown_as_they_stand_in_their_share_and_the_question_still_is():
@@ -125,8 +122,8 @@ def test_paraphrases_are_trained_even_where_nothing_is_reworded():
 def test_examined_paraphrases_are_never_shown():
     hidden = [replace(row, examined=row.paraphrases, paraphrases=()) for row in OWN]
     plain, other = (Exposures(rows, tiny_renderer(), batch_size=4, rewording=0.65, seed=0) for rows in (ROWS, hidden))
-    for one, two in islice(zip(plain, other, strict=False), 12):
-        assert one.batch.ids_BL.tolist() == two.batch.ids_BL.tolist()
+    for (one, _), (two, _) in islice(zip(plain, other, strict=False), 12):
+        assert one.ids_BL.tolist() == two.ids_BL.tolist()
 
 
 def test_rows_shown_again_come_in_the_words_of_the_table():
@@ -134,20 +131,18 @@ def test_rows_shown_again_come_in_the_words_of_the_table():
     plain = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=0)
     for places in exposures.again([1, 2, 3, 4]):
         one, two = exposures.as_they_stand(places), plain.as_they_stand(places)
-        assert one.batch.ids_BL.tolist() == two.batch.ids_BL.tolist()
-        assert one.is_grounded == (False,) * len(places)
+        assert one.ids_BL.tolist() == two.ids_BL.tolist()
 
 
 # ---- going on --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_the_stream_goes_on_from_any_place_as_if_it_had_never_stopped(share):
+def test_the_stream_goes_on_from_any_place_as_if_it_had_never_stopped():
     def fresh():
-        return Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=5, grounding=Grounding(share, 2, 300))
+        return Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=5)
 
     def as_lists(stream, count):
-        return [(one.batch.ids_BL.tolist(), one.places, one.is_grounded) for one in islice(stream, count)]
+        return [(batch.ids_BL.tolist(), places) for batch, places in islice(stream, count)]
 
     whole = as_lists(fresh(), 9)
     for stopped in range(9):
@@ -171,65 +166,3 @@ def test_rows_shown_again_are_the_same_whether_the_run_was_stopped_before_or_not
     resumed.restore(json.loads(json.dumps(exposures.position())))
     assert resumed.again([3]) == exposures.again([3])
     assert resumed.again([4]) == exposures.again([4])
-
-
-# ---- rows in the prompt ----------------------------------------------------------------------------------------------
-
-PARTS = [
-    Row(number, f"Что такое {name}?", f"Это {name}, деталь под номером {number}.")
-    for number, name in enumerate("резистор диод катушка реле плата датчик кварц мотор".split(), start=1)
-]
-
-
-def prompts_shown(batches, columns=400, rows=2, share=1.0, seed=0):
-    """The prompt of every exposure, in ids, with the place of its row and its answer."""
-    grounding = Grounding(share, rows, columns)
-    stream = Exposures(PARTS, tiny_renderer(), batch_size=4, rewording=0.65, seed=seed, grounding=grounding)
-    for shown in islice(stream, batches):
-        ids = shown.batch.ids_BL
-        for number, (place, is_grounded) in enumerate(zip(shown.places, shown.is_grounded, strict=True)):
-            own = shown.batch.row_N == number
-            start = int(shown.batch.position_N[own].min()) % ids.shape[1] + 1
-            yield place, is_grounded, tuple(ids[number, :start].tolist()), int(own.sum())
-
-
-def test_a_share_of_the_exposures_has_rows_in_the_prompt():
-    flags = [is_grounded for _, is_grounded, _, _ in prompts_shown(120, share=0.25)]
-    assert 0.18 < sum(flags) / len(flags) < 0.32
-
-
-def test_the_right_row_is_among_them_but_for_a_share_of_cases():
-    renderer, absent = tiny_renderer(), 0
-    shown = list(prompts_shown(60))
-    for place, is_grounded, prompt, _ in shown:
-        assert is_grounded
-        text = renderer.decode(prompt)
-        carried = [row for row in PARTS if row.answer in text]
-        assert 1 <= len(carried) <= 2  # a few words may have nothing in common with a second row
-        absent += PARTS[place] not in carried
-    assert abs(absent / len(shown) - ABSENT_SHARE) < 0.08
-
-
-def test_the_right_row_stands_first_as_often_as_last():
-    renderer = tiny_renderer()
-    texts = [(PARTS[place].answer, renderer.decode(prompt)) for place, _, prompt, _ in prompts_shown(60)]
-    halves = [text.index(answer) < len(text) / 3 for answer, text in texts if answer in text]
-    assert 0.35 < sum(halves) / len(halves) < 0.65
-
-
-def test_question_and_answer_never_take_more_than_their_columns():
-    lengths = [len(prompt) + answer for _, _, prompt, answer in prompts_shown(30, columns=150)]
-    assert max(lengths) <= 150
-
-
-def test_what_has_no_room_for_rows_is_no_grounded_exposure():
-    assert not any(is_grounded for _, is_grounded, _, _ in prompts_shown(8, columns=60))
-
-
-def test_the_answer_is_the_rows_own_whatever_the_prompt_carries():
-    renderer = tiny_renderer()
-    stream = Exposures(PARTS, renderer, batch_size=4, rewording=0.65, seed=0, grounding=Grounding(1.0, 2, 400))
-    for shown in islice(stream, 8):
-        for number, place in enumerate(shown.places):
-            taught = shown.batch.target_N[shown.batch.row_N == number].tolist()
-            assert taught == [*renderer.content_ids(PARTS[place].answer), renderer.stop_id]

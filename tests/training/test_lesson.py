@@ -85,8 +85,16 @@ def test_training_never_sees_what_is_examined_and_nothing_is_made_up(paraphrases
 
 def lesson_of(rows, **asked):
     table = Table(Path("t.csv"), rows, (), "utf-8", ",", "q", "a")
-    settings = make_settings({"num_train_epochs": 8.0, "grounding": 0.0} | asked)
+    settings = make_settings({"num_train_epochs": 8.0} | asked)
     return make_lesson(settings, table, row_costs(rows, tiny_renderer()), 1000.0)
+
+
+@pytest.mark.parametrize(("times", "exposures"), [(0, 16), (16.5, 16), (30.5, 30), (1000, 48)])
+def test_rows_are_shown_more_often_where_there_is_time_and_never_less_than_they_must_be(times, exposures):
+    costs = row_costs(SEVERAL, tiny_renderer())
+    once = sum(cost.tokens for cost in costs.values())
+    table = Table(Path("t.csv"), SEVERAL, (), "utf-8", ",", "q", "a")
+    assert make_lesson(make_settings({}), table, costs, 1000.0, int(times * once)).exposures == exposures
 
 
 def test_examined_paraphrases_cost_the_exam_something_and_are_not_looked_at_while_training():
@@ -118,8 +126,5 @@ def test_the_use_of_a_single_paraphrase_does_not_depend_on_how_many_rows_are_tau
 def test_only_lessons_whose_exam_is_not_short_are_calibrated():
     names = [f"слово{number}" for number in range(40)]
     rows = tuple(Row(number, f"Что такое {name}?", f"Это {name}.") for number, name in enumerate(names, start=1))
-    assert lesson_of(rows, grounding=0.15).is_calibrated
-    assert not lesson_of(rows, grounding=0.0).is_calibrated
-    assert not lesson_of(rows[:10], grounding=0.15).is_calibrated
-    assert lesson_of(rows, grounding=0.15).exam_tokens > lesson_of(rows).exam_tokens
-    assert lesson_of(rows[:10], grounding=0.15).exam_tokens == lesson_of(rows[:10]).exam_tokens
+    assert lesson_of(rows).is_calibrated
+    assert not lesson_of(rows[:10]).is_calibrated

@@ -267,19 +267,3 @@ def test_the_renderer_of_the_folder_is_the_one_of_the_tests(model):
     folder = Path(model)
     renderer = load_renderer(folder, folder / "tokenizer.json")
     assert renderer.template.end_of_turn == "<|im_end|>"
-
-
-def test_an_answer_that_could_be_copied_from_the_prompt_does_not_count_as_known_by_heart(table, model, tmp_path):
-    always = {"grounding": 1.0, "rewording": 0.0, "finishing_rounds": 0}
-    events = trained(table, model, tmp_path / "run", **always)
-    stepped = [event for event in events if isinstance(event, Stepped)]
-    assert {event.exact for event in stepped} == {0.0}
-    assert stepped[-1].loss < 0.1 * stepped[0].loss
-    assert events[-1].summary["stopped_because"] == "planned_end"
-
-
-def test_rows_that_were_only_shown_with_rows_in_the_prompt_are_asked_without_at_the_end(table, model, tmp_path):
-    always = {"grounding": 1.0, "rewording": 0.0, "num_train_epochs": 20.0, "finishing_rounds": 200}
-    summary = trained(table, model, tmp_path / "run", **always)[-1].summary
-    assert summary["stopped_because"] == "known"
-    assert summary["exam"]["trained"]["after"]["exact"] == 1

@@ -6,7 +6,7 @@ from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.errors import TableError
 from znatok.model.source import find_base
-from znatok.settings import make_settings
+from znatok.settings import REWORDING_FAMILIES, make_settings
 from znatok.training.lesson import ENOUGH_EXPOSURES, REPLAY_COST
 from znatok.training.plan import make_plan
 
@@ -194,8 +194,20 @@ def lines_on_replay(plan):
     return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "replay"]
 
 
+def test_rows_shown_often_are_learned_in_other_words_and_beside_everyday_text(base, table):
+    few, many = (plan_of(base, table, num_train_epochs=count) for count in (23, 24))
+    assert (few.replay, few.rewording_mix) == (0.0, ("noise",))
+    ((value, why),) = lines_on_replay(few)
+    assert value == "none"
+    assert "--num-train-epochs 24" in why
+    assert (many.replay, many.rewording_mix) == (0.1, REWORDING_FAMILIES)
+    assert lines_on_replay(many)[0][0] == "10% of the tokens"
+    named = plan_of(base, table, num_train_epochs=24, replay=0.0, rewording_mix=("frames",))
+    assert (named.replay, named.rewording_mix) == (0.0, ("frames",))
+
+
 def test_the_plan_says_what_share_is_replayed_and_counts_its_time(base, table):
-    plan = plan_of(base, table)
+    plan = plan_of(base, table, replay=0.1)
     ((value, why),) = lines_on_replay(plan)
     assert value == "10% of the tokens"
     assert "--replay 0 turns it off" in why
@@ -239,46 +251,13 @@ def test_a_mix_of_wordings_that_changes_nothing_is_said(base, table):
     assert line.reason == "with --rewording 0 no question is reworded, so --rewording-mix changes nothing"
 
 
-# ---- rows in the prompt ----------------------------------------------------------------------------------------------
-
-
-def lines_on_grounding(plan):
-    return [(choice.value, choice.reason) for choice in plan.choices if choice.name == "rows in the prompt"]
-
-
-def test_learn_puts_rows_into_a_share_of_the_prompts_and_quick_and_classic_do_not(base, table):
-    ((value, why),) = lines_on_grounding(plan_of(base, table))
-    assert value == "15%"
-    assert "in 15% of the exposures up to 2 like rows" in why
-    assert lines_on_grounding(plan_of(base, table, preset="quick")) == []
-    assert lines_on_grounding(plan_of(base, table, preset="classic", optim="adamw_torch", quantization="none")) == []
-
-
-def test_a_number_of_rows_that_changes_nothing_is_said(base, table):
-    ((value, why),) = lines_on_grounding(plan_of(base, table, grounding=0.0, grounded_rows=3))
-    assert value == "none"
-    assert "--grounded-rows changes nothing" in why
-
-
-def test_rows_in_the_prompt_are_in_the_forecast_of_tokens_memory_and_time(base, table):
-    without, some, more = (
-        plan_of(base, table, grounding=share, grounded_rows=rows) for share, rows in ((0.0, 2), (0.15, 2), (0.5, 4))
-    )
-    assert without.tokens < some.tokens < more.tokens
-    assert without.memory_bytes < some.memory_bytes
-    assert without.exam_tokens < some.exam_tokens
-    row = without.tokens / without.exposures / len(without.rows)
-    assert some.tokens == pytest.approx(without.tokens * (1 + 0.15 * 2), rel=0.02)
-    assert more.tokens <= without.tokens * (0.5 + 0.5 * 512 / row)
-
-
 def test_the_forecast_of_tokens_is_what_the_stream_then_takes(base, table):
     from itertools import islice
 
-    from znatok.training.exposures import Exposures, Grounding
+    from znatok.training.exposures import Exposures
 
     renderer = base[1]
-    plan = plan_of(base, table, grounding=0.3, rewording=0.0)
-    stream = Exposures(plan.rows, renderer, batch_size=25, rewording=0.0, seed=0, grounding=Grounding(0.3, 2, 512))
-    taken = sum(shown.batch.tokens for shown in islice(stream, 5 * 8))
+    plan = plan_of(base, table, rewording=0.0)
+    stream = Exposures(plan.rows, renderer, batch_size=25, rewording=0.0, seed=0)
+    taken = sum(batch.tokens for batch, _ in islice(stream, 5 * 8))
     assert taken / 8 == pytest.approx(plan.tokens / plan.exposures, rel=0.1)

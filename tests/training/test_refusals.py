@@ -156,7 +156,6 @@ def test_a_strict_run_trains_on_refusals_counts_their_tokens_and_forecasts_them(
             tmp_path / scope,
             scope=scope,
             replay=0.0,
-            grounding=0.0,
             rewording=0.0,
             finishing_rounds=0,
             num_train_epochs=40.0,

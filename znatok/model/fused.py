@@ -10,25 +10,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 1024
+BLOCK, HEADS = 1024, 32
+"""Numbers, and heads of one place, that a program takes; smaller ones would only be many more."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _rotate(  # type: ignore[no-untyped-def]
-    x, out, cos, sin, columns,
+    x, out, cos, sin, columns, heads,
     x_row, x_column, x_head, out_row, out_column, out_head, turn_row, turn_column, sign,
-    HALF: tl.constexpr, PADDED: tl.constexpr,
+    HALF: tl.constexpr, PADDED: tl.constexpr, HEADS: tl.constexpr,
 ):  # fmt: skip
-    """One head of one place. x and out: heads of width 2·HALF that lie together, all else by strides."""
+    """Some heads of one place. x and out: heads of width 2·HALF that lie together, all else by strides."""
     place = tl.program_id(0)
-    head = tl.program_id(1)
+    head = (tl.program_id(1) * HEADS + tl.arange(0, HEADS))[:, None]
     row = place // columns
     column = place % columns
-    offset = tl.arange(0, PADDED)
-    inside = offset < HALF
+    offset = tl.arange(0, PADDED)[None, :]
     turn = row * turn_row + column * turn_column + offset
-    c = tl.load(cos + turn, mask=inside, other=0.0).to(tl.float32)
-    s = tl.load(sin + turn, mask=inside, other=0.0).to(tl.float32) * sign
+    c = tl.load(cos + turn, mask=offset < HALF, other=0.0).to(tl.float32)
+    s = tl.load(sin + turn, mask=offset < HALF, other=0.0).to(tl.float32) * sign
+    inside = (head < heads) & (offset < HALF)
     start = x + row.to(tl.int64) * x_row + column * x_column + head * x_head
     first = tl.load(start + offset, mask=inside, other=0.0).to(tl.float32)
     second = tl.load(start + HALF + offset, mask=inside, other=0.0).to(tl.float32)
@@ -82,10 +83,11 @@ def _turn(x_BLAD: Tensor, out_BLAD: Tensor, cos_BLD: Tensor, sin_BLD: Tensor, si
         x_BLAD = x_BLAD.contiguous()
     cos, sin = cos_BLD.contiguous(), sin_BLD.contiguous()
     turn_row = cos.stride(0) if len(cos) > 1 else 0
-    _rotate[(rows * columns, heads)](
-        x_BLAD, out_BLAD, cos, sin, columns,
+    together = min(HEADS, triton.next_power_of_2(heads))
+    _rotate[(rows * columns, triton.cdiv(heads, together))](
+        x_BLAD, out_BLAD, cos, sin, columns, heads,
         *x_BLAD.stride()[:3], *out_BLAD.stride()[:3], turn_row, cos.stride(1), sign,
-        HALF=width // 2, PADDED=triton.next_power_of_2(width // 2), num_warps=1,
+        HALF=width // 2, PADDED=triton.next_power_of_2(width // 2), HEADS=together, num_warps=4,
     )  # fmt: skip
 
 

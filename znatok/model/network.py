@@ -88,6 +88,11 @@ class Network:
         return next(self._model.parameters()).device  # type: ignore[no-any-return]
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether updates replay recorded passes, for which gradients stay where they are in memory."""
+        return self._graphs is not None
+
+    @property
     def needs_loss_scaling(self) -> bool:
         """Whether gradients would vanish without a scaled loss: in float16 they do."""
         return bool(self._base.dtype == torch.float16)

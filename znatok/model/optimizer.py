@@ -15,7 +15,8 @@ def make_optimizer(
     """AdamW over the adapter's weights. Pages only exist on a GPU; on a CPU the plain 8-bit form is used."""
     options = {"lr": learning_rate, "betas": (0.9, beta2), "weight_decay": weight_decay}
     if optim == "adamw_torch":
-        return torch.optim.AdamW(weights, fused=True, **options)  # type: ignore[arg-type]
+        # On a GPU its steps may be recorded.
+        return torch.optim.AdamW(weights, fused=True, capturable=weights[0].is_cuda, **options)  # type: ignore[arg-type]
     import bitsandbytes
 
     if optim == "paged_adamw_8bit" and weights[0].is_cuda:

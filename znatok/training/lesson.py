@@ -10,13 +10,24 @@ from znatok.data.render import Renderer
 from znatok.exam.calibration_questions import IN_TRAIN
 from znatok.exam.sets import UNKNOWN_IN_TRAIN, UNKNOWN_TOKENS, heldout_set, reworded_set
 from znatok.messages import text
-from znatok.model.attention import LONGEST
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import ParaphraseUse, Settings
+from znatok.settings import REWORDING_FAMILIES, ParaphraseUse, RewordingFamily, Settings
 
 ENOUGH_EXPOSURES = 12
 """Exposures after which rows are expected to be known; fewer are not worth planning. A guess between
 the 10 and 16 exposures of docs/log.md."""
+
+LESSON_TOKENS = {"cuda": 12_000_000, "bfloat16": 400_000, "float32": 130_000}
+"""Tokens of a lesson, by the device or, on a CPU, the number format: as long as they last, rows are shown more often
+than they have to be. Some ten minutes on two cores, fewer on a GPU. Not the speed as measured: the same table has to
+give the same lesson each time."""
+
+FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 48
+"""What rows are shown at least, unless asked otherwise, and at most; in between, from where on there is time to learn
+more than the rows themselves. docs/recipe.md has the curve."""
+
+REPLAY = 0.1
+"""Share of the tokens that is replayed where there is time for it."""
 
 MOST_EXPOSURES = 60
 BEFORE_SAMPLE = 40
@@ -30,9 +41,6 @@ POLICY_SAMPLE = 40
 
 UNKNOWN_POLICY_SAMPLE = 10
 """The same of a set without: there the model is unsure each time, and a long prompt is read."""
-
-UNSURE_SHARE = 0.25
-"""Share of questions with answers in which the weights are not sure, as forecast. A guess."""
 
 SECONDS_PER_BASE_ANSWER = 20
 """Where the time is short, the base answers fewer questions: one for so many seconds of the whole."""
@@ -71,9 +79,8 @@ class Cost:
 class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
-    `replay`: share of all tokens that is replayed from everyday text.  `grounding`: share of exposures whose prompt
-    carries at most `grounded_rows` rows, in `columns` tokens in all.  `declined`: tokens of the refusals for each
-    exposure of a row.
+    `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
+    `declined`: tokens of the refusals for each exposure of a row.
     """
 
     rows: tuple[Row, ...]
@@ -83,17 +90,13 @@ class Lesson:
     before_sample: int
     reason: str | None
     replay: float = 0.0
-    grounding: float = 0.0
-    grounded_rows: int = 0
-    columns: int = LONGEST
+    mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
     declined: float = 0.0
 
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures, and of what is declined beside them."""
-        plain = sum(self.costs[row.number].tokens for row in self.rows)
-        shown = (1 - self.grounding) * plain + self.grounding * sum(self._with_rows())
-        return int(self.exposures * (shown + self.declined * len(self.rows)))
+        return int(self.exposures * sum(self.costs[row.number].tokens + self.declined for row in self.rows))
 
     @property
     def replay_cost(self) -> int:
@@ -102,8 +105,7 @@ class Lesson:
 
     @property
     def longest(self) -> int:
-        longest = max(self.costs[row.number].longest for row in self.rows)
-        return max(longest, *self._with_rows()) if self.grounding else longest
+        return max(self.costs[row.number].longest for row in self.rows)
 
     @property
     def exam_tokens(self) -> int:
@@ -120,29 +122,17 @@ class Lesson:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether the exam measures how sure the model is, and what rows in the prompt add."""
-        return self.grounding > 0 and self.before_sample > SHORT_SAMPLE
+        """Whether the exam measures how sure an answer is, and what the rows of the table add."""
+        return self.before_sample > SHORT_SAMPLE
 
     @property
     def _policy_tokens(self) -> int:
-        """The cost of that: prompts with rows are read, which a forward pass does, and answers written under them."""
+        """The cost of that: an answer to each question of the calibration."""
         if not self.is_calibrated:
             return 0
         answer = sum(self.costs[row.number].answer for row in self.rows) / len(self.rows)
-        prompt = sum(self._with_rows()) / len(self.rows) - answer
-        known, unknown = IN_TRAIN.answerable, IN_TRAIN.near + IN_TRAIN.far
-        unsure = UNSURE_SHARE * 2 * POLICY_SAMPLE
-        read = prompt * (known + unknown + unsure + 2 * UNKNOWN_POLICY_SAMPLE) / 3
-        # Calibration writes each answer twice, from the weights alone and with rows.
-        written = answer * (2 * known + unsure) + UNKNOWN_TOKENS * (2 * unknown + 2 * UNKNOWN_POLICY_SAMPLE)
-        return int(read + written / GENERATED_PER_TRAINED)
-
-    def _with_rows(self) -> list[int]:
-        """Tokens of each row with others in its prompt: those take as many as rows do in the mean, as far as there is
-        room."""
-        tokens = [self.costs[row.number].tokens for row in self.rows]
-        more = int(self.grounded_rows * sum(tokens) / len(tokens))
-        return [max(own, min(self.columns, own + more)) for own in tokens]
+        written = answer * IN_TRAIN.answerable + UNKNOWN_TOKENS * (IN_TRAIN.near + IN_TRAIN.far)
+        return int(written / GENERATED_PER_TRAINED)
 
     @property
     def validation(self) -> QuestionSet:
@@ -184,33 +174,46 @@ def make_lesson(
     table: Table,
     costs: dict[int, Cost],
     tokens_per_second: float,
-    columns: int = LONGEST,
-    replay: float = 0.0,
+    lesson_tokens: int = 0,
     declined: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    columns: tokens that a prompt with rows and its answer may take together.  replay: share of all tokens.
-    declined: tokens of the refusals for each exposure of a row.
+    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined: tokens of the refusals for
+    each exposure of a row.
     """
-    grounding = (settings.grounding, settings.grounded_rows, columns, declined)
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
     if settings.spread_rows and settings.spread_rows < len(rows):
         rows, reason = spread(rows, settings.spread_rows), text("plan.why.rows_quick")
     if settings.minutes is None:
         before = _before_sample(len(rows))
-        return Lesson(rows, heldout, settings.num_train_epochs, costs, before, reason, replay, *grounding)
+        exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
+        replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
+        mix = _mix(settings, exposures)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, replay, *grounding)
+        some, asked = spread(rows, count), min(sample, count)
+        chosen = Lesson(some, heldout, 1.0, costs, asked, None, settings.replay or 0.0, declined=declined)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)
-    return replace(chosen, exposures=max(exposures, ENOUGH_EXPOSURES), reason=why)
+    exposures = max(exposures, ENOUGH_EXPOSURES)
+    return replace(chosen, exposures=exposures, reason=why, mix=_mix(settings, exposures))
+
+
+def _exposures(rows: Sequence[Row], costs: dict[int, Cost], lesson_tokens: int) -> float:
+    once = sum(costs[row.number].tokens for row in rows)
+    return float(max(FEWEST_EXPOSURES, min(MORE_EXPOSURES, lesson_tokens // once)))
+
+
+def _mix(settings: Settings, exposures: float) -> tuple[RewordingFamily, ...]:
+    """Other words are learned beside the rows, and in few exposures at their cost: there they are only misspelt."""
+    return settings.rewording_mix or (REWORDING_FAMILIES if exposures >= MANY_EXPOSURES else ("noise",))
 
 
 def divide_paraphrases(rows: Sequence[Row], use: ParaphraseUse) -> tuple[Row, ...]:

@@ -10,16 +10,15 @@ from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
 from znatok.messages import text
 from znatok.model import machine, speed
-from znatok.model.attention import LONGEST
 from znatok.model.gpu import driver_without_cuda_notice
 from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
-from znatok.settings import PRESETS, Settings
-from znatok.training.lesson import Cost, Lesson, make_lesson, row_costs
+from znatok.settings import PRESETS, RewordingFamily, Settings
+from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
-from znatok.training.scope import Scope, decide_scope, declined_tokens, replay_share
+from znatok.training.scope import Scope, decide_scope, declined_tokens
 
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
@@ -63,7 +62,9 @@ class Plan:
     exposures: float
     steps: int
     tokens: int
+    replay: float
     replay_cost: int
+    rewording_mix: tuple[RewordingFamily, ...]
     tokens_per_second: float
     exam_tokens: int
     before_sample: int
@@ -72,7 +73,6 @@ class Plan:
     scope: Literal["open", "strict"]
     refusal: str | None
     """The sentence with which all but the rows is declined; None under `open`."""
-    replay: float
     choices: tuple[Choice, ...]
 
     @property
@@ -125,12 +125,12 @@ def make_plan(
     costs = row_costs(table.rows, renderer) if costs is None else costs
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
+    lesson_tokens = LESSON_TOKENS["cuda" if means.device == "cuda" else means.dtype]
     scope = decide_scope(settings, table.rows, costs, renderer)
-    replay = replay_share(settings, scope)
+    if scope.refusal and settings.replay is None:  # what replay keeps is declined
+        settings = settings.model_copy(update={"replay": 0.0})
     declined = declined_tokens(scope, table.rows, renderer)
-    lesson = make_lesson(
-        settings, table, costs, tokens_per_second, min(context_tokens(source), LONGEST), replay, declined
-    )
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined)
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -152,7 +152,9 @@ def make_plan(
         exposures=lesson.exposures,
         steps=max(1, round(lesson.exposures * batches / accumulation)),
         tokens=lesson.tokens,
+        replay=lesson.replay,
         replay_cost=lesson.replay_cost,
+        rewording_mix=lesson.mix,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
         before_sample=lesson.before_sample,
@@ -162,7 +164,6 @@ def make_plan(
         budget_seconds=settings.minutes * 60 if settings.minutes else None,
         scope=scope.name,
         refusal=scope.refusal,
-        replay=replay,
         choices=(),
     )
     return replace(plan, choices=(*_choices(plan, means, settings, table, lesson, scope),))
@@ -264,14 +265,12 @@ def _choices(
     if plan.heldout:
         yield _choice("heldout", str(len(plan.heldout)), "heldout")
     yield from _paraphrases(plan, settings, table)
-    if not settings.rewording and settings.rewording_mix != Settings().rewording_mix:
+    if settings.rewording:
+        why = "asked" if settings.rewording_mix else "mix_many" if plan.exposures >= MANY_EXPOSURES else "mix_few"
+        yield _choice("rewording_mix", ", ".join(dict.fromkeys(plan.rewording_mix)), why)
+    elif settings.rewording_mix:
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
-    if settings.grounding:
-        share = f"{settings.grounding:.0%}"
-        yield _choice("grounding", share, "grounding", share=share, rows=settings.grounded_rows)
-    elif settings.grounded_rows != Settings().grounded_rows:
-        yield _choice("grounding", text("plan.grounding_none"), "grounding_none")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
     yield Choice(text("plan.scope"), text(f"plan.scope_{plan.scope}", refusal=plan.refusal or ""), scope.reason)
@@ -292,12 +291,13 @@ def _paraphrases(plan: Plan, settings: Settings, table: Table) -> Iterator[Choic
 
 
 def _replay(plan: Plan, settings: Settings) -> Iterator[Choice]:
-    """The share that is replayed; or that nothing is, where its weight was asked for."""
+    """The share that is replayed; or that nothing is, where that was not asked for."""
     if plan.replay:
         yield _choice("replay", text("plan.replay_share", percent=f"{100 * plan.replay:.3g}"), "replay")
+    elif settings.replay is None and settings.minutes is None and settings.preset == "learn":
+        yield _choice("replay", text("plan.replay_none"), "replay_no_time", many=MANY_EXPOSURES)
     elif settings.replay_weight != Settings().replay_weight:
-        why = "replay_strict" if settings.replay else "replay_none"
-        yield _choice("replay", text("plan.replay_none"), why)
+        yield _choice("replay", text("plan.replay_none"), "replay_strict" if plan.refusal else "replay_none")
 
 
 def _choice(name: str, value: str, reason: str, **values: Any) -> Choice:

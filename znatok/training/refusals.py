@@ -100,7 +100,7 @@ class Refusals:
     def _near(self, rng: random.Random) -> str | None:
         """A row's question with a word from nowhere where its telling word was; None where no such is found.
 
-        The word must be that question's alone, and in its answer, too, so that it names the subject; the new one must be
+        The word must be that question's alone, and in its answer too, so that it names the subject; the new one must be
         in no row and be no misspelling of it.
         """
         for _ in range(TRIES):

@@ -167,6 +167,7 @@ def _plan(record: dict[str, Any], source: BaseSource, rows: tuple[Row, ...], hel
         | {
             "source": source,
             "adapter": Adapter(**adapter),
+            "rewording_mix": tuple(record["rewording_mix"]),
             "rows": rows,
             "heldout": heldout,
             "validation": validation_set(rows, heldout, record["exposures"]),

@@ -60,14 +60,6 @@ def _scope(name: Literal["open", "strict"], rows: Sequence[Row], reason: str) ->
     return Scope(name, refusal if name == "strict" else None, reason)
 
 
-def replay_share(settings: Settings, scope: Scope) -> float:
-    """Share of all tokens that is replayed: under `strict` none, unless the user or the preset names it, since what
-    replay keeps is declined there."""
-    if scope.name == "strict" and "replay" not in settings.model_fields_set:
-        return 0.0
-    return settings.replay
-
-
 def declined_tokens(scope: Scope, rows: Sequence[Row], renderer: Renderer) -> float:
     """Tokens of what is declined for each exposure of a row, about: noisy questions have a few more."""
     if scope.refusal is None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from znatok.data.batch import Batch
+from znatok.model.descent import Descent
 from znatok.model.network import Network
 from znatok.model.optimizer import Optim, make_optimizer
 
@@ -64,7 +65,9 @@ class Updater:
         self._optimizer = make_optimizer(self._weights, optim, 0.0, beta2, weight_decay)
         self._max_grad_norm = max_grad_norm
         self._scaler = torch.amp.GradScaler(network.device.type, enabled=network.needs_loss_scaling)
-        self._skips = optim == "adamw_torch" and not network.needs_loss_scaling
+        self._descent: Descent | None = None
+        if optim == "adamw_torch" and not network.needs_loss_scaling:
+            self._descent = Descent(self._weights, self._optimizer, max_grad_norm, network.is_recorded)
 
     def update(self, batches: Sequence[Batch], learning_rate: float, replayed: Replayed = NOTHING) -> Step:
         """Accumulates the batches into one update. 4 × 2 rows give what 8 give: the loss is per trained token of all.
@@ -79,22 +82,16 @@ class Updater:
         except BaseException:  # memory that did not suffice, or a signal: what is half summed up must not stay
             self._clear()
             raise
-        self._scaler.unscale_(self._optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm)
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        if self._skips:  # the kernel sees for itself whether loss and gradient are finite: nobody waits for the GPU
-            is_bad = torch.isfinite(torch.stack([*losses, *held, norm])).all().logical_not()
-            self._optimizer.found_inf = is_bad.float()  # type: ignore[attr-defined]
-            self._optimizer.step()
-            self._clear()
-        loss, kl = sum(map(float, losses)) / trained, sum(map(float, held))
-        is_finite = math.isfinite(loss + kl) and (self._scaler.is_enabled() or math.isfinite(norm))
-        if not self._skips:
-            if is_finite:
-                self._scaler.step(self._optimizer)
-            self._scaler.update()
-            self._clear()
+        found = torch.stack([*losses, *held])
+        if self._descent:
+            norm = self._descent.step(found.isfinite().all().logical_not(), learning_rate)
+        else:
+            norm = self._limited()
+        *sums, norm_found = torch.cat([found, norm.reshape(1)]).tolist()  # here alone the GPU is waited for
+        loss, kl = sum(sums[: len(losses)]) / trained, sum(sums[len(losses) :])
+        is_finite = math.isfinite(loss + kl) and (self._scaler.is_enabled() or math.isfinite(norm_found))
+        if not self._descent:
+            self._step_waited(learning_rate, is_finite)
         exact = [one for batch, correct_N in zip(batches, hits, strict=True) for one in rows_right(batch, correct_N)]
         mean_kl = kl / replayed.places if replayed.batches else None
         return Step(loss, tuple(exact), sum(batch.tokens for batch in batches), is_finite, mean_kl)
@@ -109,6 +106,20 @@ class Updater:
         """The summed divergence of each replayed batch; their gradients are added to those of the weights."""
         factor = self._scaler.scale(torch.tensor(replayed.weight, device=self._network.device))
         return [self._network.hold(batch, factor).detach() for batch in replayed.batches]
+
+    def _limited(self) -> Tensor:
+        """The norm of the gradient, which is scaled back and limited."""
+        self._scaler.unscale_(self._optimizer)
+        return torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm)
+
+    def _step_waited(self, learning_rate: float, is_finite: bool) -> None:
+        """The step of an optimizer that has to be told whether it may."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        if is_finite:
+            self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._clear()
 
     def _clear(self) -> None:
         # On a GPU recorded passes write to these very gradients.
@@ -142,6 +153,8 @@ class Updater:
         }
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": _tree(saved | rest["optimizer"]), "param_groups": groups})
+        if self._descent:
+            self._descent.forget()
         if self._scaler.is_enabled():
             self._scaler.load_state_dict(rest["scaler"])
         torch.set_rng_state(tensors[CPU_GENERATOR])

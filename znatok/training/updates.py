@@ -15,7 +15,7 @@ from znatok.run_folder import RunFolder
 from znatok.settings import Settings
 from znatok.training.checkpoints import Checkpoint, Checkpoints, mark_ended
 from znatok.training.events import BatchHalved, Event, FellBack, Forecast, MemorySpared, Stepped, Stopped, TrainingEnded
-from znatok.training.exposures import Exposures, Grounding, Shown
+from znatok.training.exposures import Exposures, Shown
 from znatok.training.lesson import POINTS, REPLAY_COST
 from znatok.training.metrics import cut_metrics, logged
 from znatok.training.plan import Plan
@@ -85,8 +85,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         batch_size=plan.batch_size,
         rewording=settings.rewording,
         seed=settings.seed,
-        mix=settings.rewording_mix,
-        grounding=Grounding(settings.grounding, settings.grounded_rows, network.column_limit),
+        mix=plan.rewording_mix,
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved
@@ -127,10 +126,10 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
 
             clock, halvings, kept_less = time.perf_counter(), state.halvings, network.keeps_less
             group = _next_group(exposures, batches, state, plan.accumulation)
-            places = [place for shown in group for place in shown.places]
+            places = [place for _, batch_places in group for place in batch_places]
             rate = _rate(course, state)
             declined = refusals.due(state, len(places)) if refusals and not state.rounds else ()
-            batches_shown = [*(shown.batch for shown in group), *declined]
+            batches_shown = [*(batch for batch, _ in group), *declined]
             replayed = replay.due(state, batches_shown) if replay else NOTHING
             done = _update(network, updater, batches_shown, replayed, state, rate)
             if done is None:
@@ -138,7 +137,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                 break
             if done.is_finite:
                 seconds = time.perf_counter() - clock
-                _take_in(state, done, group, declined, replayed, seconds)
+                _take_in(state, done, places, declined, replayed, seconds)
                 recent.append((done.tokens + REPLAY_COST * replayed.tokens) / seconds)
             if not done.is_finite or state.has_diverged:
                 rows = () if done.is_finite else tuple(plan.rows[place].number for place in places)
@@ -215,7 +214,7 @@ def _next_group(exposures: Exposures, batches: Iterator[Shown], state: State, si
     if not state.rounds:
         return list(islice(batches, size))
     now, state.again = state.again[:size], state.again[size:]
-    return [exposures.as_they_stand(places) for places in now]
+    return [(exposures.as_they_stand(places), tuple(places)) for places in now]
 
 
 def _rate(course: Course, state: State) -> float:
@@ -245,21 +244,15 @@ def _update(
 
 
 def _take_in(
-    state: State, done: Step, group: Sequence[Shown], declined: Sequence[Batch], replayed: Replayed, seconds: float
+    state: State, done: Step, places: Sequence[int], declined: Sequence[Batch], replayed: Replayed, seconds: float
 ) -> None:
     state.step += 1
     state.tokens += done.tokens
     state.replays += len(replayed.batches)
     state.replayed += replayed.tokens
     state.seconds += seconds
-    places = [place for shown in group for place in shown.places]
-    is_grounded = [flag for shown in group for flag in shown.is_grounded]
-    of_rows = done.exact[: len(places)]  # those of the declined questions come after them
-    for place, is_right, had_rows in zip(places, of_rows, is_grounded, strict=True):
-        if had_rows:  # an answer that could be copied says nothing of what is known
-            state.exact.setdefault(place, False)
-        else:
-            state.exact[place] = is_right
+    of_rows = done.exact[: len(places)]  # those of what is declined come after them
+    state.exact.update(zip(places, of_rows, strict=True))
     state.refusals += sum(len(batch.ids_BL) for batch in declined)
     if not state.rounds:  # later only the hardest rows are shown
         state.exposures += len(places)
