@@ -7,7 +7,8 @@ import torch
 from tests.tiny import teach, tiny_network
 from znatok.answering.confidence import Calibration, Regression
 from znatok.answering.evidence import Evidence
-from znatok.answering.policies import Judge, Sources
+from znatok.answering.policies import Judge
+from znatok.data.search import Search
 from znatok.model.network import Adapter
 from znatok.records import Row
 
@@ -16,25 +17,19 @@ OTHER = Row(2, "Зачем нужен конденсатор?", "Он запас
 THIRD = Row(3, "What is a fuse?", "It melts above 2 A.")
 ROWS = (KNOWN, OTHER, THIRD)
 STRANGE = "запасает заряд, что это"
-"""A wording of the second row that the weights answer with the first one; with rows in the prompt they do better."""
+"""A wording of the second row that the weights answer with the first one, and search finds."""
 
 NAMES = [field.name for field in fields(Evidence)]
 
 
 def taught_network():
-    """Knows the first row by heart, and the second one with rows in the prompt."""
+    """Knows the first row by heart, and takes the other wording of the second for it."""
     torch.manual_seed(0)
     network, renderer = tiny_network()
     network.add_adapter(Adapter())
-    sources = sources_of(network, renderer)
-    grounded = sources.grounded(STRANGE, sources.closest(STRANGE))
-    lessons = [(KNOWN.question, KNOWN.answer), (STRANGE, KNOWN.answer), (grounded.text, OTHER.answer)]
+    lessons = [(KNOWN.question, KNOWN.answer), (STRANGE, KNOWN.answer)]
     teach(network, [renderer.conversation(*lesson) for lesson in lessons], 40)
     return network, renderer
-
-
-def sources_of(network, renderer, rows=ROWS, grounded_rows=2):
-    return Sources(rows, renderer, grounded_rows, network.column_limit)
 
 
 def by(**weights):
@@ -43,6 +38,9 @@ def by(**weights):
     return Regression((0.0,) * len(NAMES), (1.0,) * len(NAMES), scaled, -10.0)
 
 
-def judge_of(network, renderer, weights, rows, sure=0.5, least=0.5, grounded_rows=2):
-    calibration = Calibration(weights, rows, sure, least, grounded_rows, {"answerable": 3})
-    return Judge(sources_of(network, renderer, grounded_rows=grounded_rows), calibration)
+AGREES, FINDS, NEVER = by(agrees=1.0), by(likeness=9.0), by()
+"""Regressions that believe what weights and search both say; whatever is found; nothing."""
+
+
+def judge_of(network, renderer, weights, search, sure=0.5, least=0.5, rows=ROWS):
+    return Judge(Search(rows), renderer, Calibration(weights, search, sure, least, {"answerable": 3}))

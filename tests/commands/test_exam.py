@@ -157,14 +157,13 @@ def test_a_faulty_file_of_unknown_questions_ends_training_before_it_begins(tmp_p
     assert not (tmp_path / "run").exists()
 
 
-# ---- rows in the prompt ----------------------------------------------------------------------------------------------
+# ---- how sure answers are --------------------------------------------------------------------------------------------
 
 
 def test_training_learns_how_sure_the_model_may_be_and_examines_what_rows_add(finished):
     path, ended = finished
     calibration = read_calibration(RunFolder(path))
     assert calibration.questions["answerable"] == IN_TRAIN.answerable
-    assert calibration.grounded_rows == 2
     sets = ended.summary["exam"]
     assert list(sets["reworded"]) == ["before", "after", "grounded", "auto", "search"]
     assert sets["reworded"]["auto"]["n_generated"] == 19
@@ -187,12 +186,3 @@ def test_the_exam_calibrates_in_full_once(run, capsys):
     said = capsys.readouterr().out
     assert messages.catalogue("en")["report.line.weights"] in said
     assert messages.catalogue("en")["report.line.search"] in said
-
-
-def test_a_run_that_was_trained_without_rows_in_prompts_is_not_calibrated(run):
-    settings = run.settings.read_text(encoding="utf-8").replace("grounding = 0.15", "grounding = 0.0")
-    run.settings.write_text(settings, encoding="utf-8")
-    run.confidence.unlink()
-    assert exam(run) == 0
-    assert not run.confidence.exists()
-    assert "auto" not in json.loads(run.exam.read_text(encoding="utf-8"))["sets"]["reworded"]

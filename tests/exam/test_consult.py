@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.answering.taught import KNOWN, OTHER, ROWS, STRANGE, by, judge_of, taught_network
+from tests.answering.taught import AGREES, FINDS, KNOWN, NEVER, OTHER, ROWS, STRANGE, by, judge_of, taught_network
 from tests.tiny import PEFT_TALKS, tiny_network
-from znatok.exam.examine import ExamProgress, WithRows, examine
+from znatok.exam.examine import ExamProgress, examine
 from znatok.records import Question, QuestionSet
 
 pytestmark = PEFT_TALKS
@@ -16,8 +16,6 @@ OWN = QuestionSet(
     (Question(1, KNOWN.question, KNOWN.answer), Question(2, STRANGE, OTHER.answer)),
 )
 UNKNOWN = QuestionSet("unknown_far", (Question(0, "Где живёт кит?", ""), Question(0, "Кто поёт ночью?", "")))
-AGREES = by(agrees=1.0)
-NEVER = by()
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +23,16 @@ def taught():
     return taught_network()
 
 
-def examined(taught, sets, rows=AGREES, weights=AGREES, **samples):
+def examined(taught, sets, search=FINDS, weights=AGREES, least=0.5):
     network, renderer = taught
-    with_rows = WithRows(judge_of(network, renderer, weights, rows), **samples)
-    *progress, result = examine(network, renderer, sets, ROWS, with_rows=with_rows)
+    judge = judge_of(network, renderer, weights, search, least=least)
+    *progress, result = examine(network, renderer, sets, ROWS, judge=judge)
     assert all(isinstance(piece, ExamProgress) for piece in progress)
     assert progress[-1].done == progress[-1].total
     return result
 
 
-def test_rows_in_the_prompt_answer_what_the_weights_do_not_know(taught):
+def test_a_row_answers_what_the_weights_do_not_know(taught):
     result = examined(taught, [OWN])
     sets = result.sets["questions"]
     assert list(sets) == ["before", "after", "grounded", "auto", "search"]
@@ -53,7 +51,7 @@ def test_every_answer_is_told_with_its_source(taught):
 
 
 def test_auto_may_decline_and_is_not_right_then_but_never_wrong(taught):
-    result = examined(taught, [OWN], rows=NEVER)
+    result = examined(taught, [OWN], least=1.0)
     sets = result.sets["questions"]
     assert sets["grounded"]["passed"] == 1
     auto = sets["auto"]
@@ -63,26 +61,19 @@ def test_auto_may_decline_and_is_not_right_then_but_never_wrong(taught):
 
 
 def test_an_answer_given_that_is_not_right_is_confidently_wrong(taught):
-    always = by(same=1.0, least=1.0, mean=1.0)
+    always = by(said=9.0)
     auto = examined(taught, [OWN], weights=always).sets["questions"]["auto"]
     assert (auto["passed"], auto["confidently_wrong"], auto["declined"]) == (0.5, 0.5, 0)
 
 
 def test_questions_that_no_row_answers_are_declined_or_answered_all_the_same(taught):
-    for rows, is_declined in ((NEVER, True), (by(said=9.0, mean=9.0), False)):
-        result = examined(taught, [UNKNOWN], rows=rows, weights=NEVER)
+    for search, is_declined in ((NEVER, True), (FINDS, False)):
+        result = examined(taught, [UNKNOWN], search=search, weights=NEVER)
         auto, grounded = (result.sets["unknown_far"][policy] for policy in ("auto", "grounded"))
         assert auto["declined"] == is_declined
         assert auto["confidently_wrong"] == (0 if is_declined else grounded["confidently_wrong"])
         assert auto["passed"] is auto["among_three"] is auto["exact"] is None
         assert "declined" not in grounded
-
-
-def test_a_sample_is_asked_with_rows_and_all_without(taught):
-    result = examined(taught, [OWN, UNKNOWN], known_sample=1, unknown_sample=0)
-    assert (result.sets["questions"]["auto"]["n_generated"], result.sets["questions"]["after"]["n_generated"]) == (1, 2)
-    assert list(result.sets["unknown_far"]) == ["before", "after"]
-    assert ["auto" in record for record in result.answers] == [False, True, False, False]
 
 
 def test_the_answers_of_the_weights_are_what_they_are_without(taught):
@@ -96,8 +87,7 @@ def test_the_answers_of_the_weights_are_what_they_are_without(taught):
     assert json.loads(json.dumps(result.written())) == result.written()
 
 
-def test_a_base_alone_is_not_asked_with_rows(taught):
+def test_a_base_alone_has_neither_policy(taught):
     network, renderer = tiny_network()
-    with_rows = WithRows(judge_of(*taught, AGREES, AGREES))
-    *_, result = examine(network, renderer, [OWN], ROWS, with_rows=with_rows)
+    *_, result = examine(network, renderer, [OWN], ROWS, judge=judge_of(*taught, AGREES, FINDS))
     assert list(result.sets["questions"]) == ["before", "search"]

@@ -86,7 +86,7 @@ def test_a_record_tells_who_was_right_and_marks_the_tuned_models_answer():
 EVERY = ("before", "after", "grounded", "auto", "search")
 
 
-def asked_with_rows(row, after, grounded, is_declined=False, is_among=True):
+def decided(row, after, grounded, is_declined=False, is_among=True):
     plain = asked(row, None, after)
     right = grounded and not is_declined
     auto = replace(
@@ -98,10 +98,10 @@ def asked_with_rows(row, after, grounded, is_declined=False, is_among=True):
 
 def test_auto_counts_what_is_declined_and_what_is_answered_wrongly_and_where_the_right_row_is_named():
     members = [
-        asked_with_rows(1, True, True),
-        asked_with_rows(2, False, True),
-        asked_with_rows(3, False, False),
-        asked_with_rows(4, False, False, is_declined=True, is_among=False),
+        decided(1, True, True),
+        decided(2, False, True),
+        decided(3, False, False),
+        decided(4, False, False, is_declined=True, is_among=False),
     ]
     policies = scores(members, EVERY)["questions"]
     assert [policies[policy]["passed"] for policy in ("after", "grounded", "auto")] == [0.25, 0.5, 0.5]
@@ -111,17 +111,17 @@ def test_auto_counts_what_is_declined_and_what_is_answered_wrongly_and_where_the
     assert "declined" not in policies["grounded"]
 
 
-def test_a_set_that_was_not_asked_with_rows_has_no_such_policies():
-    policies = scores([asked(1, None, True), asked_with_rows(1, True, True)], EVERY)["questions"]
+def test_a_set_without_them_has_no_such_policies():
+    policies = scores([asked(1, None, True), decided(1, True, True)], EVERY)["questions"]
     assert (policies["auto"]["n"], policies["auto"]["n_generated"]) == (2, 1)
     assert list(scores([asked(1, None, True)], EVERY)["questions"]) == ["before", "after", "search"]
 
 
 def test_a_record_tells_where_the_answer_under_auto_is_from():
-    line = record(asked_with_rows(2, False, True), ("before", "after"))
+    line = record(decided(2, False, True), ("before", "after"))
     assert line["auto"] == {"source": "row", "row": 2, "confidence": 0.75, "closest": [2, 8, 9]}
     assert line["grounded"] == "answer"
     assert line["passed_by"] == {"before": None, "after": False, "grounded": True, "auto": True, "search": True}
     assert line["passed"] is False
-    declined = record(asked_with_rows(4, False, False, is_declined=True), ("before", "after"))
+    declined = record(decided(4, False, False, is_declined=True), ("before", "after"))
     assert (declined["auto"]["source"], declined["passed_by"]["auto"]) == ("declined", False)

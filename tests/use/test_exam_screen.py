@@ -101,7 +101,7 @@ def test_three_lines_say_what_the_weights_know_what_rows_add_and_where_search_st
 
 def test_without_rows_in_the_prompt_there_are_two_lines(language):
     said = shown([answer(1)], width=1000)
-    assert messages.text("report.line.prompt") not in said
+    assert messages.text("report.line.rows") not in said
     assert messages.text("report.line.search") in said
 
 

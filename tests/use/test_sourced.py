@@ -9,21 +9,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.answering.taught import KNOWN, OTHER, ROWS, STRANGE, by, judge_of, sources_of, taught_network
+from tests.answering.taught import AGREES, FINDS, KNOWN, NEVER, OTHER, ROWS, STRANGE, judge_of, taught_network
 from tests.tiny import PEFT_TALKS
 from tests.use.test_loading import LEARNED, QUESTION, save_run
 from znatok import messages
 from znatok.answering.confidence import Calibration
-from znatok.answering.policies import Judge
 from znatok.cli import run as run_command
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use.chat import converse
 from znatok.use.loading import Talker, load_judge, load_run
 
 pytestmark = PEFT_TALKS
-
-AGREES = by(agrees=1.0)
-NEVER = by()
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +34,7 @@ def talker():
     return Talker(*taught_network(), "tiny", None)
 
 
-def typed(talker, *lines, weights=AGREES, rows=AGREES, policy="auto", **named):
+def typed(talker, *lines, weights=AGREES, search=FINDS, policy="auto", **named):
     left = iter(lines)
 
     def ask():
@@ -47,7 +43,7 @@ def typed(talker, *lines, weights=AGREES, rows=AGREES, policy="auto", **named):
         except StopIteration:
             raise EOFError from None
 
-    judge = judge_of(talker.network, talker.renderer, weights, rows)
+    judge = judge_of(talker.network, talker.renderer, weights, search)
     converse(talker, words_for_user="You:", words_for_model="Model:", judge=judge, policy=policy, ask=ask, **named)
 
 
@@ -66,7 +62,7 @@ def test_the_source_is_told_in_russian(talker, capsys):
 
 
 def test_a_decline_names_the_closest_questions_and_a_number_chooses_one(talker, capsys):
-    typed(talker, STRANGE, "1", rows=NEVER)
+    typed(talker, STRANGE, "1", search=NEVER)
     shown = capsys.readouterr()
     declined, chosen = shown.out.removeprefix("Model: ").split("Model: ")
     assert declined.splitlines()[0] == messages.text("chat.declined")
@@ -76,19 +72,19 @@ def test_a_decline_names_the_closest_questions_and_a_number_chooses_one(talker, 
 
 
 def test_a_number_chooses_only_what_was_just_offered(talker, capsys):
-    typed(talker, "1", STRANGE, KNOWN.question, "1", STRANGE, "7", rows=NEVER)
+    typed(talker, "1", STRANGE, KNOWN.question, "1", STRANGE, "7", search=NEVER)
     err = capsys.readouterr().err
     assert err.count(f"\n{OTHER.question}\n") == 0
 
 
 def test_where_nothing_is_close_the_decline_says_so(talker, capsys):
-    typed(talker, "ξψ", weights=NEVER, rows=NEVER)
+    typed(talker, "ξψ", weights=NEVER, search=NEVER)
     assert capsys.readouterr().out == f"Model: {messages.text('chat.declined_alone')}\n"
 
 
 def test_grounded_always_answers_and_weights_never_look(talker, capsys):
-    typed(talker, STRANGE, rows=NEVER, policy="grounded")
-    typed(talker, STRANGE, rows=NEVER, policy="weights")
+    typed(talker, STRANGE, search=NEVER, policy="grounded")
+    typed(talker, STRANGE, search=NEVER, policy="weights")
     shown = capsys.readouterr()
     assert shown.out == f"Model: {OTHER.answer}\nModel: {KNOWN.answer}\n"
     assert "(by row 2, 0%)" in shown.err
@@ -103,14 +99,13 @@ def test_the_base_has_no_source(talker, capsys):
 
 
 def test_a_decline_is_not_remembered(talker, capsys):
-    typed(talker, "/history on", STRANGE, KNOWN.question, rows=NEVER)
+    typed(talker, "/history on", STRANGE, KNOWN.question, search=NEVER)
     assert capsys.readouterr().out.endswith(f"Model: {KNOWN.answer}\n")
 
 
 def test_cells_of_the_table_cannot_touch_the_terminal(capsys, talker):
     bad = replace(OTHER, question="Зачем \x1b[31mзапасает заряд\x07?")
-    sources = sources_of(talker.network, talker.renderer, [KNOWN, bad])
-    judge = Judge(sources, judge_of(talker.network, talker.renderer, NEVER, NEVER).calibration)
+    judge = judge_of(talker.network, talker.renderer, NEVER, NEVER, rows=[KNOWN, bad])
     asked = iter([STRANGE, "1", "exit"])
     words = {"words_for_user": "You:", "words_for_model": "Model:"}
     converse(talker, **words, judge=judge, policy="auto", ask=lambda: next(asked))
@@ -137,8 +132,8 @@ def run(home):
     run.confidence.unlink(missing_ok=True)
 
 
-def calibrated(run, weights=AGREES, rows=AGREES):
-    write_json(run.confidence, Calibration(weights, rows, 0.5, 0.5, 2, {"answerable": 1}).describe())
+def calibrated(run, weights=AGREES, search=FINDS):
+    write_json(run.confidence, Calibration(weights, search, 0.5, 0.5, {"answerable": 1}).describe())
 
 
 @pytest.fixture
@@ -223,7 +218,7 @@ def test_a_judge_searches_the_rows_that_were_taught(run):
         ],
     )
     judge = load_judge(load_run(run))
-    assert [found.row.number for found in judge.sources.closest("резистор и конденсатор")] == [1]
+    assert [found.row.number for found in judge.closest("резистор и конденсатор")] == [1]
     run.rows.write_text("{", encoding="utf-8")
     assert load_judge(load_run(run)) is None
     write_lines(run.rows, [{"row": 1, "question": QUESTION, "answer": LEARNED, "use": "trained"}])

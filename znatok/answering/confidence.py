@@ -18,8 +18,8 @@ RIDGE = 1.0
 
 ROUNDS = 50
 
-WRONG_TARGET, DECLINED_TARGET = 0.05, 0.25
-"""Most of the questions that a row answers that may be answered wrongly, and declined."""
+WRONG_TARGET = 0.05
+"""Most of the questions that a row answers that may be answered wrongly."""
 
 NEAR_TARGET, FAR_TARGET = 0.10, 0.03
 """Most of the questions that no row answers, near the subject and far from it, that may be answered at all."""
@@ -45,19 +45,22 @@ class Regression:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How sure the answers of one run's model are, and what follows from it.
+    """How sure the answers of one run are, and what follows from it.
 
-    An answer from the `weights` is given where its probability is `sure` or more; else one with up to `grounded_rows`
-    rows in the prompt, and where its probability is below `least` it may be declined. `questions`: how many this was
-    learned from, by kind.
+    `weights` and `search` give the probabilities that the weights' own answer is right, and that the row is which
+    search finds first. Where the first is `sure` or more, the weights answer; else a row does, and where its
+    probability is below `least` it may be declined. `questions`: how many this was learned from, by kind.
     """
 
     weights: Regression
-    rows: Regression
+    search: Regression
     sure: float
     least: float
-    grounded_rows: int
     questions: dict[str, int]
+
+    def probabilities(self, numbers: Sequence[float]) -> tuple[float, float]:
+        """That the weights are right, and that search is."""
+        return self.weights.probability(numbers), self.search.probability(numbers)
 
     def describe(self) -> dict[str, Any]:
         """The calibration as the run folder keeps it."""
@@ -66,13 +69,16 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question of a calibration. Its kind is answerable, near or far; numbers are those of `Evidence`."""
+    """One question of a calibration. Its kind is answerable, near or far; numbers are those of `Evidence`.
+
+    What is right: the weights' own answer, the row that it tells (None where it tells none), the row found first.
+    """
 
     kind: str
-    weights: Sequence[float]
+    numbers: Sequence[float]
     weights_right: bool
-    rows: Sequence[float]
-    rows_right: bool
+    said_right: bool | None
+    search_right: bool
 
 
 def read_calibration(run: RunFolder) -> Calibration | None:
@@ -81,10 +87,9 @@ def read_calibration(run: RunFolder) -> Calibration | None:
         record = json.loads(run.confidence.read_bytes())
         return Calibration(
             _regression(record["weights"]),
-            _regression(record["rows"]),
+            _regression(record["search"]),
             float(record["sure"]),
             float(record["least"]),
-            int(record["grounded_rows"]),
             {str(kind): int(count) for kind, count in record["questions"].items()},
         )
     except (OSError, TypeError, ValueError, KeyError, AttributeError):
@@ -98,14 +103,16 @@ def _regression(record: dict[str, Any]) -> Regression:
     return Regression(means, scales, weights, float(record["intercept"]))
 
 
-def fit_calibration(judged: Sequence[Judged], grounded_rows: int) -> Calibration:
-    """Both regressions, and the thresholds with which as many of these questions as can be are answered rightly while
-    the targets hold; where they cannot, the thresholds that miss them least."""
-    weights = fit([one.weights for one in judged], [one.weights_right for one in judged])
-    rows = fit([one.rows for one in judged], [one.rows_right for one in judged])
-    sure, least = _thresholds(judged, weights, rows)
+def fit_calibration(judged: Sequence[Judged]) -> Calibration:
+    """Both regressions; and the thresholds with which the most questions that a row answers are answered rightly, while
+    no more are answered wrongly, or are answered though no row does, than the targets allow; where that cannot be, the
+    thresholds that miss the targets least."""
+    inputs = [one.numbers for one in judged]
+    weights = fit(inputs, [one.weights_right for one in judged])
+    search = fit(inputs, [one.search_right for one in judged])
+    sure, least = _thresholds(judged, weights, search)
     kinds = [one.kind for one in judged]
-    return Calibration(weights, rows, sure, least, grounded_rows, {kind: kinds.count(kind) for kind in set(kinds)})
+    return Calibration(weights, search, sure, least, {kind: kinds.count(kind) for kind in set(kinds)})
 
 
 def fit(inputs: Sequence[Sequence[float]], is_right: Sequence[bool]) -> Regression:
@@ -137,27 +144,28 @@ def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
-def _thresholds(judged: Sequence[Judged], weights: Regression, rows: Regression) -> tuple[float, float]:
-    weights_N = np.array([weights.probability(one.weights) for one in judged])
-    rows_N = np.array([rows.probability(one.rows) for one in judged])
-    right_N = np.array([[one.weights_right, one.rows_right] for one in judged])
+def _thresholds(judged: Sequence[Judged], weights: Regression, search: Regression) -> tuple[float, float]:
+    weights_N, search_N = (np.array([it.probability(one.numbers) for one in judged]) for it in (weights, search))
+    told_N = np.array([one.said_right is not None for one in judged])
+    from_said_N = told_N & (weights_N >= search_N)
+    row_N = np.where(from_said_N, weights_N, search_N)
+    row_right_N = np.where(from_said_N, [bool(one.said_right) for one in judged], [one.search_right for one in judged])
+    weights_right_N = np.array([one.weights_right for one in judged])
     kind_N = np.array([one.kind for one in judged])
-    known_N = kind_N == "answerable"
+    known_N, near_N, far_N = (kind_N == kind for kind in ("answerable", "near", "far"))
 
-    def missed_and_wrong(sure: float, least: float) -> tuple[float, float, float, float]:
+    def missed(sure: float, least: float) -> tuple[float, float, float, float]:
         from_weights_N = weights_N >= sure
-        given_N = from_weights_N | (rows_N >= least)
-        is_right_N = np.where(from_weights_N, right_N[:, 0], right_N[:, 1])
+        given_N = from_weights_N | (row_N >= least)
+        right_N = np.where(from_weights_N, weights_right_N, row_right_N)
         excess = max(
-            _share(given_N & ~is_right_N, known_N) / WRONG_TARGET,
-            _share(~given_N, known_N) / DECLINED_TARGET,
-            _share(given_N, kind_N == "near") / NEAR_TARGET,
-            _share(given_N, kind_N == "far") / FAR_TARGET,
+            _share(given_N & ~right_N, known_N) / WRONG_TARGET,
+            _share(given_N, near_N) / NEAR_TARGET,
+            _share(given_N, far_N) / FAR_TARGET,
         )
-        wrong = 1 - _share(given_N & is_right_N, known_N), 1 - _share(is_right_N, known_N)
-        return max(1.0, excess), *wrong, sure
+        return max(1.0, excess), -_share(given_N & right_N, known_N), -_share(right_N, known_N), sure
 
-    return min(((sure, least) for sure in GRID for least in GRID), key=lambda pair: missed_and_wrong(*pair))
+    return min(((sure, least) for sure in GRID for least in GRID), key=lambda pair: missed(*pair))
 
 
 def _share(flags_N: NDArray[np.bool_], of_N: NDArray[np.bool_]) -> float:

@@ -47,7 +47,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one answer to one question. All numbers lie between 0 and 1, and more speaks for it."""
+    """What is known of a question and of the weights' answer to it. All numbers lie between 0 and 1."""
 
     mean: float
     """The geometric mean of the probabilities of its first tokens."""
@@ -61,22 +61,15 @@ class Evidence:
     """How like it is to the answer of some row."""
     agrees: float
     """How near that row is to the question, measured by the nearest one; 0 where it is not among the closest."""
-    same: float
-    """How like it is to what the weights say by themselves; 1 where it is that."""
 
     def numbers(self) -> list[float]:
-        return [self.mean, self.least, self.likeness, self.lead, self.said, self.agrees, self.same]
+        return [self.mean, self.least, self.likeness, self.lead, self.said, self.agrees]
 
 
-def gather(
-    draft: Draft, closest: Sequence[Found], search: Search, renderer: Renderer, alone: Draft | None = None
-) -> tuple[Evidence, Said | None]:
-    """What speaks for `draft`, and whose answer it gives; None where it is like no row's.
-
-    closest: what search finds for the question.  alone: what the weights say by themselves, where `draft` is another.
-    """
-    text = beginning(draft, renderer)
-    said = said_row(text, search)
+def gather(draft: Draft, closest: Sequence[Found], search: Search, renderer: Renderer) -> tuple[Evidence, Said | None]:
+    """What speaks for `draft` and for the first of `closest`, which search finds for the question; and whose answer the
+    draft gives, None where it is like no row's."""
+    said = said_row(beginning(draft, renderer), search)
     scores = [one.score for one in closest] or [0.0]
     own = next((one.score for one in closest if said and one.row.answer == said.row.answer), 0.0)
     evidence = Evidence(
@@ -86,7 +79,6 @@ def gather(
         lead=scores[0] - (scores[1] if len(scores) > 1 else 0.0),
         said=said.likeness if said else 0.0,
         agrees=own / scores[0] if scores[0] else 0.0,
-        same=1.0 if alone is None else _alike(text, beginning(alone, renderer)),
     )
     return evidence, said if said and said.likeness >= LEAST_SAID else None
 

@@ -9,14 +9,14 @@ from cyclopts import Parameter
 from znatok.commands.options import Options, describe
 from znatok.errors import RunError, UsageError
 from znatok.messages import text
-from znatok.settings import Reading, Settings, read_settings
+from znatok.settings import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
-    from znatok.exam.examine import WithRows
+    from znatok.answering.policies import Judge
     from znatok.records import QuestionSet, Row
     from znatok.run_folder import RunFolder
     from znatok.use.loading import Talker
@@ -76,10 +76,8 @@ def _hold(
     talker = load_run(folder, progress=screen.fetched)
     result: ExamResult | None = None
     try:
-        with_rows = _with_rows(folder, talker, taught, screen)
-        for piece in hold_exam(
-            talker.network, talker.renderer, taught, more, heldout=heldout, left=left, with_rows=with_rows
-        ):
+        judge = _judge(folder, talker, taught, screen)
+        for piece in hold_exam(talker.network, talker.renderer, taught, more, heldout=heldout, left=left, judge=judge):
             if isinstance(piece, ExamResult):
                 result = piece
             else:
@@ -91,33 +89,26 @@ def _hold(
     show_exam(console, result.sets, result.answers, result.forgetting)
 
 
-def _with_rows(
-    folder: "RunFolder", talker: "Talker", rows: "Sequence[Row]", screen: "TrainingScreen"
-) -> "WithRows | None":
-    """Where the run was trained with rows in prompts, what judges its answers: learned in full, if it was not yet."""
+def _judge(folder: "RunFolder", talker: "Talker", rows: "Sequence[Row]", screen: "TrainingScreen") -> "Judge":
+    """What decides under the policies: learned in full, if it was not yet."""
     from znatok.answering.confidence import Calibration, read_calibration
-    from znatok.answering.policies import Judge, Sources
+    from znatok.answering.policies import Judge
+    from znatok.data.search import Search
     from znatok.exam.calibration import calibrate
     from znatok.exam.calibration_questions import in_full
-    from znatok.exam.examine import WithRows
     from znatok.run_folder import write_json
     from znatok.training.events import ExamAdvanced
 
-    settings = read_settings(folder.settings) if folder.settings.is_file() else {}
-    if not settings.get("grounding"):
-        return None
-    grounded_rows = Settings(**settings).grounded_rows
     calibration, size = read_calibration(folder), in_full(len(rows))
     if calibration is None or calibration.questions.get("answerable", 0) < size.answerable:
-        for piece in calibrate(talker.network, talker.renderer, rows, grounded_rows, size):
+        for piece in calibrate(talker.network, talker.renderer, rows, size):
             if isinstance(piece, Calibration):
                 calibration = piece
             else:
                 screen.show(ExamAdvanced(piece.done, piece.total))
         assert calibration is not None
         write_json(folder.confidence, calibration.describe())
-    sources = Sources(rows, talker.renderer, calibration.grounded_rows, talker.network.column_limit)
-    return WithRows(Judge(sources, calibration))
+    return Judge(Search(rows), talker.renderer, calibration)
 
 
 def _more_sets(

@@ -6,7 +6,6 @@ in its words, but answered by no row. Far: on anything else, shipped.
 """
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from importlib.resources import files
 from znatok.data.likeness import plain
 from znatok.data.reword import Reworder, language_of
 from znatok.data.search import Search
+from znatok.data.telling import LEAST_LETTERS, STEM, WORD, long_words, stems, telling_word, word_counts
 from znatok.exam.sets import TOO_NEAR, sample
 from znatok.records import Question, QuestionSet, Row
 
@@ -27,20 +27,18 @@ class Size:
     near: int
     far: int
 
+    @property
+    def total(self) -> int:
+        return self.answerable + self.near + self.far
 
-IN_TRAIN = Size(40, 12, 12)
+
+IN_TRAIN = Size(48, 24, 34)
 
 
 def in_full(rows: int) -> Size:
     """How many a whole exam asks: of a small table fewer, since more wordings of one row say little more."""
     return Size(min(160, 4 * rows), min(48, 2 * rows), 40)
 
-
-STEM = 5
-"""Letters by which two words are taken for forms of one."""
-
-LEAST_LETTERS = 4
-"""Of a word that says what a question is about."""
 
 TOLD, EVERYDAY = (1, 2), 4
 """How many words of the answer, and everyday words, are in a question that is put together anew: with these its row is
@@ -63,7 +61,6 @@ FRAMES = {
         "{Q} A sentence or two will do.",
     ),
 }
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def calibration_sets(rows: Sequence[Row], size: Size, seed: int = 0) -> tuple[QuestionSet, QuestionSet, QuestionSet]:
@@ -79,12 +76,12 @@ def calibration_sets(rows: Sequence[Row], size: Size, seed: int = 0) -> tuple[Qu
 def _answerable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Question]:
     """Rows spread over the table, as often as it takes; every second question is put together anew."""
     reworder = Reworder(rows, ("noise",))
-    frames, everyday = FRAMES[_language(rows)], _WORD.findall(" ".join(_shipped(_language(rows))).lower())
-    known, counts = _wordings(rows), _word_counts(rows)
+    frames, everyday = FRAMES[_language(rows)], _everyday(_language(rows))
+    known, counts = _wordings(rows), word_counts(rows)
     for place in range(count):
         which = place * len(rows) // count if count < len(rows) else place % len(rows)
         row = rows[which]
-        said = _put_together(row, _telling_word(row, counts), everyday, rng)
+        said = _put_together(row, telling_word(row, counts), everyday, rng)
         if (place + place // len(rows)) % 2 == 0 or plain(said) in known:
             said = _framed(reworder.reword(which, rng), rng.choice(frames))
         yield Question(row.number, said, row.answer)
@@ -97,14 +94,23 @@ def _framed(question: str, frame: str) -> str:
 def _put_together(row: Row, telling: str, everyday: Sequence[str], rng: random.Random) -> str:
     """A word of the question, but not the one that names its subject, a few stems from the answer, and everyday words:
     what the row says, said quite otherwise."""
-    asked = [word for word in _WORD.findall(row.question) if word != telling]
+    asked = [word for word in WORD.findall(row.question) if word != telling]
     fresh = {word[:STEM].lower() for word in [*asked, telling]}
-    told = [word for word in _long_words(row.answer) if word[:STEM].lower() not in fresh]
+    told = [word for word in long_words(row.answer) if word[:STEM].lower() not in fresh]
     words = rng.sample(asked, min(len(asked), 1))
     words += [word[: max(LEAST_LETTERS, len(word) - 2)] for word in rng.sample(told, min(len(told), rng.choice(TOLD)))]
-    words += rng.sample(everyday, EVERYDAY)
-    rng.shuffle(words)
-    return " ".join(words).lower() + "?"
+    return _scattered(words, everyday, rng)
+
+
+def _scattered(words: Sequence[str], everyday: Sequence[str], rng: random.Random) -> str:
+    """The words among everyday ones, in any order."""
+    both = [*words, *rng.sample(everyday, EVERYDAY)]
+    rng.shuffle(both)
+    return " ".join(both).lower() + "?"
+
+
+def _everyday(language: str) -> list[str]:
+    return WORD.findall(" ".join(_shipped(language)).lower())
 
 
 def _wordings(rows: Sequence[Row]) -> frozenset[str]:
@@ -113,25 +119,42 @@ def _wordings(rows: Sequence[Row]) -> frozenset[str]:
 
 
 def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
-    """Questions of rows in which the telling word gave way to that of another row, or to a word that there is not;
-    every second one in a frame."""
-    counts, asked, frames = _word_counts(rows), _wordings(rows), FRAMES[_language(rows)]
-    stems = [_stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
+    """Half as the table asks, but about something else; half put together from words of several rows. No row has all of
+    them."""
+    counts, asked, language = word_counts(rows), _wordings(rows), _language(rows)
+    everyday = _everyday(language)
+    of_rows = [stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
     made: dict[str, str] = {}
-    for number in range(count * TRIES):
+    for _ in range(count * TRIES):
         if len(made) == count:
             break
-        one = rng.choice(rows)
-        word, instead = _telling_word(one, counts), _telling_word(rng.choice(rows), counts)
-        if not word or not instead or word.lower() == instead.lower():
-            continue
-        if number % 2:  # the first half of one and the second of the other
-            instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
-        question = one.question.replace(word, instead.lower() if word.islower() else instead, 1)
-        if plain(question) not in asked and not any(_stems(question) <= of_row for of_row in stems):
-            said = _framed(question, rng.choice(frames)) if len(made) % 2 else question
-            made.setdefault(plain(question), said)
+        if len(made) % 2:
+            words = _of_several(rng.sample(rows, min(len(rows), 3)), rng)
+            question, said = " ".join(words), _scattered(words, everyday, rng)
+        else:
+            question = said = _changed(rng.choice(rows), rows, counts, rng)
+        if question and plain(said) not in asked and not any(stems(question) <= of_row for of_row in of_rows):
+            made.setdefault(plain(said), said)
     return list(made.values())
+
+
+def _changed(row: Row, rows: Sequence[Row], counts: Counter[str], rng: random.Random) -> str:
+    """The row's question, but each word that no other question has gave way to the telling word of another row, or to
+    one that there is not; "" where that changes nothing."""
+    question = row.question
+    for word in long_words(question):
+        instead = telling_word(rng.choice(rows), counts)
+        if instead and (counts[word.lower()] == 1 or word == telling_word(row, counts)):
+            if rng.random() < 0.5:  # the first half of one and the second of the other
+                instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
+            question = question.replace(word, instead.lower() if word.islower() else instead, 1)
+    return "" if question == row.question else question
+
+
+def _of_several(rows: Sequence[Row], rng: random.Random) -> list[str]:
+    """A word of the first row's question, and one of each other's answer."""
+    texts = [rows[0].question, *(row.answer for row in rows[1:])]
+    return [rng.choice(words) for words in map(long_words, texts) if words]
 
 
 def _far(rows: Sequence[Row], count: int) -> list[str]:
@@ -150,21 +173,3 @@ def _language(rows: Sequence[Row]) -> str:
 def _shipped(language: str) -> list[str]:
     file = files("znatok.exam").joinpath("questions", f"calibration_far.{language}.txt")
     return [one for one in file.read_text(encoding="utf-8").splitlines() if one.strip()]
-
-
-def _word_counts(rows: Sequence[Row]) -> Counter[str]:
-    """In how many questions each word stands."""
-    return Counter(word for row in rows for word in {word.lower() for word in _WORD.findall(row.question)})
-
-
-def _telling_word(row: Row, counts: Counter[str]) -> str:
-    """The rarest long word of the question, which mostly names its subject; "" where it has none."""
-    return min(_long_words(row.question), key=lambda word: (counts[word.lower()], -len(word)), default="")
-
-
-def _long_words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text) if len(word) >= LEAST_LETTERS]
-
-
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(word[:STEM].lower().replace("ё", "е") for word in _long_words(text))

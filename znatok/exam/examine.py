@@ -10,11 +10,10 @@ from znatok.answering.evidence import Draft
 from znatok.answering.policies import Judge
 from znatok.data.render import Renderer
 from znatok.data.search import Found, Search
-from znatok.exam.consult import Case, Consulted, consult
+from znatok.exam.consult import Consulted, consult
 from znatok.exam.items import Examiner, Item, alike, items_of
 from znatok.exam.marks import Marked, Marker
 from znatok.exam.scores import Asked, Policy, Scores, comparisons, confidence, record, scores
-from znatok.exam.sets import sample
 from znatok.model.network import Network
 from znatok.records import QuestionSet, Row
 from znatok.run_folder import RunFolder, write_json, write_lines
@@ -38,8 +37,8 @@ class ExamResult:
     """`answers` as `answers.jsonl` has them, one a question; all else as `exam.json` has it.
 
     In an answer, `exact` holds base and tuned model, `before`, `after` and `search` the answers, null where there is
-    none; the measures below them are those of `after`, or of `before` where there is no adapter. Where it was asked
-    with rows in the prompt, too, `grounded` is the answer and `auto` says where the answer under that policy is from.
+    none; the measures below them are those of `after`, or of `before` where there is no adapter. Where it is
+    known how sure answers are, `grounded` is the answer and `auto` says where the one under that policy is from.
     """
 
     sets: Scores
@@ -54,16 +53,6 @@ class ExamResult:
         return known if self.forgetting is None else known | {"forgetting": self.forgetting}
 
 
-@dataclass(frozen=True, slots=True)
-class WithRows:
-    """That the policies `grounded` and `auto` are examined, and on how many questions of a set: of one whose answers
-    are known, and of one that no row answers. None: on all."""
-
-    judge: Judge
-    known_sample: int | None = None
-    unknown_sample: int | None = None
-
-
 class _Exam:
     """An exam under way: what is known of each question so far. The methods that do a part of it yield between
     batches how many questions are under way beyond those done."""
@@ -74,16 +63,15 @@ class _Exam:
         marker: Marker,
         items: Sequence[Item],
         policies: Sequence[Policy],
-        consulted: Sequence[int],
+        judge: Judge | None,
     ) -> None:
-        """consulted: places of the items that are asked with rows in the prompt, too."""
         self._examiner, self._marker, self._items = examiner, marker, items
-        self._policies: tuple[Policy, ...] = (*policies, *(("grounded", "auto") if consulted else ()), "search")
+        self._policies: tuple[Policy, ...] = (*policies, *(("grounded", "auto") if judge else ()), "search")
         self._expected = [i for i, item in enumerate(items) if item.has_reference]
         self._wanted = {
             policy: [i for i, item in enumerate(items) if policy == "after" or item.sampled] for policy in policies
         }
-        self._with_rows = consulted
+        self._judge = judge
         self._exact: dict[Policy, dict[int, bool]] = {policy: {} for policy in self._policies}
         self._marked: dict[Policy, dict[int, Marked]] = {policy: {} for policy in self._policies}
         self._drafts: dict[int, Draft] = {}
@@ -123,17 +111,19 @@ class _Exam:
                     self._drafts |= zip(batch, map(Draft, said.ids, said.logps), strict=True)
                 yield 0.0
 
-    def consult(self, judge: Judge) -> Iterator[float]:
-        """Asks again with rows of the table in the prompt, where the weights are not sure."""
+    def consult(self) -> Iterator[float]:
+        """Gives a row of the table where the weights are not sure, or nothing."""
         after, exact = self._marked["after"], self._exact["after"]
-        cases = {i: Case(self._items[i], self._drafts[i], after[i], exact.get(i)) for i in self._with_rows}
-        for found in consult(self._examiner, self._marker, judge, cases):
-            self._consulted |= found
-            for i, one in found.items():
-                self._marked["grounded"][i], self._marked["auto"][i] = one.grounded, one.auto
-                if one.is_exact is not None:
-                    self._exact["grounded"][i], self._exact["auto"][i] = one.is_exact, one.is_exact_under_auto
-            yield 0.0
+        for i, item in enumerate(self._items if self._judge else ()):
+            assert self._judge is not None
+            one = consult(self._marker, self._judge, item.question, self._drafts[i], after[i], exact.get(i))
+            self._consulted[i] = one
+            self._marked["grounded"][i], self._marked["auto"][i] = one.grounded, one.auto
+            if one.is_exact is not None:
+                self._exact["grounded"][i], self._exact["auto"][i] = one.is_exact, one.is_exact_under_auto
+            if (i + 1) % SEARCHED_TOGETHER == 0:
+                yield 0.0
+        yield 0.0
 
     def search(self, search: Search) -> Iterator[float]:
         """Looks every question up in the table."""
@@ -148,7 +138,7 @@ class _Exam:
 
     def progress(self, under_way: float) -> ExamProgress:
         answered = sum(len(self._exact[policy]) + len(self._marked[policy]) for policy in self._wanted)
-        wanted = sum(map(len, self._wanted.values())) + len(self._with_rows)
+        wanted = sum(map(len, self._wanted.values())) + (len(self._items) if self._judge else 0)
         total = (len(self._wanted) + 1) * len(self._expected) + wanted
         return ExamProgress(answered + len(self._consulted) + len(self._found) + int(under_way), total)
 
@@ -184,12 +174,12 @@ def examine(
     untaught: Sequence[Row] = (),
     before_sample: int = 40,
     batch_size: int = 96,
-    with_rows: WithRows | None = None,
+    judge: Judge | None = None,
 ) -> Iterator[ExamProgress | ExamResult]:
     """Examines base, tuned model and search on `sets`; yields progress between batches and the result last.
 
     `before` is the base alone, `after` has the adapter on and is absent where there is none, `search` is absent where
-    no answer is expected, `grounded` and `auto` are there for the questions that `with_rows` says. `rows` are those
+    no answer is expected, `grounded` and `auto` are there where `judge` and adapter are. `rows` are those
     that were taught, and what is searched; whether one answer was taken for another is asked of them and of the
     `untaught` rows of the table. Call after `network.use()`.
     batch_size: questions answered together; decoding reads all weights for every token, so the more share them, the
@@ -199,34 +189,19 @@ def examine(
     generated: greedy decoding takes the most probable token each time, so it would give the reference to the letter and
     stop (in bf16 up to near-ties). The others are, under `before` only for `before_sample` questions of each set.
     """
-    judged = with_rows if network.has_adapter else None
-    items: list[Item] = []
-    consulted: list[int] = []
-    for question_set in sets:
-        consulted += [len(items) + place for place in _consulted_places(question_set, judged)]
-        items += items_of(question_set, renderer, before_sample)
     exam = _Exam(
         Examiner(network, renderer.stop_id),
         Marker([*rows, *untaught], renderer),
-        items,
+        [item for question_set in sets for item in items_of(question_set, renderer, before_sample)],
         ("before", "after") if network.has_adapter else ("before",),
-        consulted,
+        judge if network.has_adapter else None,
     )
-    parts = [exam.score(min(SCORED_TOGETHER, batch_size)), exam.answer(batch_size), exam.search(Search(rows))]
-    if judged:
-        parts.append(exam.consult(judged.judge))
-    for under_way in chain.from_iterable(parts):
+    search = exam.search(Search(rows))
+    for under_way in chain(
+        exam.score(min(SCORED_TOGETHER, batch_size)), exam.answer(batch_size), search, exam.consult()
+    ):
         yield exam.progress(under_way)
     yield exam.result()
-
-
-def _consulted_places(question_set: QuestionSet, with_rows: WithRows | None) -> Sequence[int]:
-    """Which questions of a set are asked with rows in the prompt, too."""
-    if with_rows is None or not question_set.questions:
-        return ()
-    is_known = bool(question_set.questions[0].reference)
-    size = with_rows.known_sample if is_known else with_rows.unknown_sample
-    return sample(question_set, len(question_set.questions) if size is None else size)
 
 
 def write_exam(run: RunFolder, result: ExamResult, extra: dict[str, Any]) -> None:

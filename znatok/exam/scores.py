@@ -109,7 +109,7 @@ def record(one: Asked, policies: Sequence[Policy]) -> dict[str, Any]:
         "after": answers["after"].text if "after" in answers else None,
         "search": search.text if search else None,
         "search_row": one.found.row.number if one.found else None,
-        **_with_rows(one),
+        **_decided(one),
         **{name: getattr(verdict, name) if verdict else None for name in OF_AN_ANSWER},
         "passed_by": {
             policy: answers[policy].passed if policy in answers else None
@@ -121,9 +121,9 @@ def record(one: Asked, policies: Sequence[Policy]) -> dict[str, Any]:
     }
 
 
-def _with_rows(one: Asked) -> dict[str, Any]:
-    """The answer with rows in the prompt where the weights are not sure, and what `auto` makes of it: where it is from,
-    how sure it is, or that it is declined. Nothing where a question was not asked so."""
+def _decided(one: Asked) -> dict[str, Any]:
+    """The answer under `grounded`, and what `auto` makes of it: where it is from, how sure it is, or that it is
+    declined. Nothing where these policies were not examined."""
     if one.told is None:
         return {}
     auto = {

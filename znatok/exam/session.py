@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from znatok.answering.policies import Judge
 from znatok.data.render import Renderer
-from znatok.exam.examine import ExamProgress, ExamResult, WithRows, examine
+from znatok.exam.examine import ExamProgress, ExamResult, examine
 from znatok.exam.forgetting import Forgetting, measure_forgetting
 from znatok.exam.sets import heldout_set, reworded_set, trained_set
 from znatok.model.network import Network
@@ -22,21 +23,19 @@ def hold_exam(
     before_sample: int = 40,
     general_prompts: int | None = None,
     is_about_forgetting: bool = True,
-    with_rows: WithRows | None = None,
+    judge: Judge | None = None,
 ) -> Iterator[ExamProgress | ExamResult]:
     """Examines the taught `rows`, the `heldout` facts and `more` sets; yields progress and the result last.
 
     left: the rest of the table, whose answers count as answers of the table.  general_prompts: questions in each
     language on anything else, all where it is None.  is_about_forgetting: whether they are asked at all.
-    with_rows: how the policies `grounded` and `auto` are examined; without it they are not.
+    judge: decides under the policies `grounded` and `auto`; without it they are not examined.
     """
     sets = [trained_set(rows), reworded_set(rows), *([heldout_set(heldout)] if heldout else []), *more]
     table = [*rows, *heldout, *left]
     result: ExamResult | None = None
     others = [*heldout, *left]
-    for piece in examine(
-        network, renderer, sets, rows, untaught=others, before_sample=before_sample, with_rows=with_rows
-    ):
+    for piece in examine(network, renderer, sets, rows, untaught=others, before_sample=before_sample, judge=judge):
         if isinstance(piece, ExamResult):
             result = piece
         else:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from znatok.data.batch import Batch, Ids, make_batch
 from znatok.errors import RunError, UsageError
 from znatok.model.adapter_file import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_saved_adapter
-from znatok.model.attention import LONGEST
 from znatok.model.decode import Desk, decode, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
@@ -101,12 +100,6 @@ class Network:
     def context_length(self) -> int:
         """Tokens that the base was made for."""
         return int(self._base.config.max_position_embeddings)
-
-    @property
-    def column_limit(self) -> int:
-        """Tokens of question and answer together that a prompt with rows may come to: what the base holds, and what is
-        fast to learn."""
-        return min(self.context_length, LONGEST)
 
     # ---- the adapter -------------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from znatok.answering.confidence import Calibration
-from znatok.answering.policies import Judge, Sources
+from znatok.answering.policies import Judge
+from znatok.data.search import Search
 from znatok.exam.calibration import calibrate
 from znatok.exam.calibration_questions import IN_TRAIN
-from znatok.exam.examine import ExamProgress, ExamResult, WithRows
+from znatok.exam.examine import ExamProgress, ExamResult
 from znatok.exam.forgetting import FEW_PROMPTS
 from znatok.exam.question_file import read_questions
 from znatok.exam.session import hold_exam
@@ -20,7 +21,7 @@ from znatok.exam.sets import (
 )
 from znatok.records import Table
 from znatok.run_folder import RunFolder, write_json, write_text
-from znatok.training.lesson import POLICY_SAMPLE, SHORT_SAMPLE, UNKNOWN_POLICY_SAMPLE
+from znatok.training.lesson import SHORT_SAMPLE
 from znatok.training.updates import Course
 
 
@@ -39,17 +40,17 @@ def keep_unknown_near(run: RunFolder, table: Path) -> tuple[str, ...]:
 def final_exam(course: Course, table: Table, near: Sequence[str]) -> Iterator[ExamProgress | ExamResult]:
     """All rows in both wordings, and a sample of the unknown questions; of a short lesson also a short exam.
 
-    Where only a few rows are taught, as under `quick`, their own questions are all: the rest would take longer. Where
-    rows were put into prompts, it is learned first how sure the model may be, and kept in the run.
+    Where only a few rows are taught, as under `quick`, their own questions are all: the rest would take longer. Else it
+    is learned first how sure answers may be, and kept in the run.
     """
     plan = course.plan
     taught = {row.number for row in (*plan.rows, *plan.heldout)}
     size = min(UNKNOWN_IN_TRAIN, plan.before_sample)
     is_short = size <= SHORT_SAMPLE
     unknown = () if is_short else (unknown_near_set(near, table.rows), unknown_far_set(table.rows))
-    with_rows = None
+    judge = None
     if not is_short:
-        with_rows = yield from _calibrated(course)
+        judge = yield from _calibrated(course)
     yield from hold_exam(
         course.network,
         course.renderer,
@@ -60,18 +61,16 @@ def final_exam(course: Course, table: Table, near: Sequence[str]) -> Iterator[Ex
         before_sample=plan.before_sample,
         general_prompts=FEW_PROMPTS if size == UNKNOWN_IN_TRAIN else 0,
         is_about_forgetting=not is_short,
-        with_rows=with_rows,
+        judge=judge,
     )
 
 
-def _calibrated(course: Course) -> Generator[ExamProgress, None, WithRows]:
+def _calibrated(course: Course) -> Generator[ExamProgress, None, Judge]:
     network, renderer, rows = course.network, course.renderer, course.plan.rows
-    grounded_rows = 2
-    for piece in calibrate(network, renderer, rows, grounded_rows, IN_TRAIN):
+    for piece in calibrate(network, renderer, rows, IN_TRAIN):
         if isinstance(piece, Calibration):
             calibration = piece
         else:
             yield piece
     write_json(course.run.confidence, calibration.describe())
-    sources = Sources(rows, renderer, grounded_rows, network.column_limit)
-    return WithRows(Judge(sources, calibration), POLICY_SAMPLE, UNKNOWN_POLICY_SAMPLE)
+    return Judge(Search(rows), renderer, calibration)

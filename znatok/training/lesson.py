@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from znatok.answering.evidence import HEAD
 from znatok.data.likeness import plain
 from znatok.data.problems import new_paraphrases
 from znatok.data.render import Renderer
@@ -35,12 +36,6 @@ BEFORE_SAMPLE = 40
 
 SHORT_SAMPLE = 8
 """The same of the shortest lessons, whose exam asks nothing but their own rows."""
-
-POLICY_SAMPLE = 40
-"""Questions of a set with answers that the exam inside `train` also asks with rows in the prompt."""
-
-UNKNOWN_POLICY_SAMPLE = 10
-"""The same of a set without: there the model is unsure each time, and a long prompt is read."""
 
 SECONDS_PER_BASE_ANSWER = 20
 """Where the time is short, the base answers fewer questions: one for so many seconds of the whole."""
@@ -118,21 +113,13 @@ class Lesson:
         generated = sets * self.before_sample * (1.5 * answer + 16) + 0.15 * (len(self.rows) + examined) * answer
         asked = 0 if self.before_sample <= SHORT_SAMPLE else min(UNKNOWN_IN_TRAIN, self.before_sample)
         unknown = 4 * asked * UNKNOWN_TOKENS  # two sets, base and tuned model
-        return int(scored + (generated + unknown) / GENERATED_PER_TRAINED) + self._policy_tokens
+        judged = HEAD * IN_TRAIN.total if self.is_calibrated else 0  # only beginnings are written there
+        return int(scored + (generated + unknown + judged) / GENERATED_PER_TRAINED)
 
     @property
     def is_calibrated(self) -> bool:
         """Whether the exam measures how sure an answer is, and what the rows of the table add."""
         return self.before_sample > SHORT_SAMPLE
-
-    @property
-    def _policy_tokens(self) -> int:
-        """The cost of that: an answer to each question of the calibration."""
-        if not self.is_calibrated:
-            return 0
-        answer = sum(self.costs[row.number].answer for row in self.rows) / len(self.rows)
-        written = answer * IN_TRAIN.answerable + UNKNOWN_TOKENS * (IN_TRAIN.near + IN_TRAIN.far)
-        return int(written / GENERATED_PER_TRAINED)
 
     @property
     def validation(self) -> QuestionSet:

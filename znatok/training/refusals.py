@@ -19,6 +19,7 @@ from znatok.data.reword.noise import Noise
 from znatok.data.search import Search
 from znatok.data.telling import LEAST_LETTERS, long_words, stem, stems, telling_word, word_counts
 from znatok.exam.sets import TOO_NEAR
+from znatok.model.attention import LONGEST
 from znatok.model.network import Network
 from znatok.records import Rendered, Row
 from znatok.settings import Settings
@@ -133,7 +134,7 @@ def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Se
         plan.refusal,
         batch_size=plan.batch_size,
         rewording=settings.rewording,
-        longest=network.column_limit,
+        longest=min(network.context_length, LONGEST),
         seed=settings.seed,
     )
 

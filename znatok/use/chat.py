@@ -63,7 +63,7 @@ def answer_with_source(
     """
     _room(talker, _prompt(talker, question, history))
     found = answered(talker.network, judge, _legible(question), history, policy, ANSWER_TOKENS)
-    return found, _pieces(talker, found.ids, use_adapter=True)
+    return found, _at_once(found.row.answer) if found.row else _pieces(talker, found.ids, use_adapter=True)
 
 
 def _room(talker: Talker, prompt: Sequence[int]) -> int:
@@ -73,6 +73,11 @@ def _room(talker: Talker, prompt: Sequence[int]) -> int:
         limit = talker.network.context_length - LEAST_ANSWER_TOKENS
         raise ZnatokError("chat.too_long", tokens=len(prompt), limit=limit)
     return room
+
+
+def _at_once(answer: str) -> Generator[str, None, Ending]:
+    yield clean(answer)
+    return "end_of_turn"
 
 
 def _pieces(talker: Talker, found: Iterator[int], use_adapter: bool) -> Generator[str, None, Ending]:

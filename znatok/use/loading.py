@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from znatok.answering.confidence import read_calibration
-from znatok.answering.policies import Judge, Sources
+from znatok.answering.policies import Judge
 from znatok.data.render import Renderer, load_renderer
+from znatok.data.search import Search
 from znatok.errors import RunError
 from znatok.model import machine
 from znatok.model.adapter_file import ADAPTER_CONFIG, base_to_open, is_on_another_machine, read_saved_adapter
@@ -76,8 +77,7 @@ def load_judge(talker: Talker) -> Judge | None:
         rows = read_rows(talker.run, "trained")
     except (OSError, RunError, KeyError, TypeError):
         return None
-    sources = Sources(rows, talker.renderer, calibration.grounded_rows, talker.network.column_limit)
-    return Judge(sources, calibration) if rows else None
+    return Judge(Search(rows), talker.renderer, calibration) if rows else None
 
 
 def is_adapter_folder(path: Path) -> bool:

@@ -165,7 +165,7 @@ def _search(record: Record) -> str:
 
 
 def _grounded(record: Record) -> str:
-    """Whether the answer with rows in the prompt is right; "" where it was not asked."""
+    """Whether the answer of model or row is right; "" where it was not asked."""
     passed = found(record, "passed_by", "grounded")
     return "" if passed is None else text("report.answer.grounded_right" if passed else "report.answer.grounded_wrong")
 

@@ -73,12 +73,12 @@ def _rule() -> str:
 
 
 def lines(sets: Any, answers: Sequence[Record]) -> tuple[Line, ...]:
-    """What the weights know and make of other questions, what rows in the prompt add, where plain search stands: each
-    where it was examined."""
+    """What the weights know and make of other questions, what the rows add, where plain search stands: each where it
+    was examined."""
     said = (
         ("weights", _weights(sets)),
         ("others", _others(sets)),
-        ("prompt", " ".join(_prompt(sets, answers))),
+        ("rows", " ".join(_given_rows(sets, answers))),
         ("search", " ".join(_search(sets, answers))),
     )
     return tuple(Line(text(f"report.line.{name}"), words) for name, words in said if words)
@@ -106,16 +106,16 @@ def _others(sets: Any) -> str:
     return text("report.others.open", questions=_of("of_questions", wrong), wrong=percent(wrong.share))
 
 
-def _prompt(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
+def _given_rows(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
     for policy in ("grounded", "auto"):
         name = _compared(sets, policy)
         helped, alone = _both(sets, name, policy)
         if helped and alone:
             yield text(
-                f"report.prompt.{policy}",
+                f"report.rows.{policy}",
                 questions=_of(_NOUN[name], helped),
                 share=percent(helped.share),
-                alone=percent(_alone(answers, name, policy, alone.share)),
+                alone=percent(alone.share),
             )
             p = _chance_of_difference(answers, name, policy) if policy == "grounded" else None
             if p is not None and p >= LIKELY:
@@ -126,13 +126,13 @@ def _prompt(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
     )
     if wrong and silent and named:
         yield text(
-            "report.prompt.silent",
+            "report.rows.silent",
             wrong=percent(wrong.share),
             silent=percent(silent.share),
             named=percent(named.share),
         )
     if quiet := count(found(sets, "unknown_far", "auto"), "declined"):
-        yield text("report.prompt.declined", share=percent(quiet.share))
+        yield text("report.rows.declined", share=percent(quiet.share))
 
 
 def _search(sets: Any, answers: Sequence[Record]) -> Iterator[str]:
@@ -169,12 +169,6 @@ def _compared(sets: Any, policy: str) -> str:
 
 def _both(sets: Any, name: str, policy: str) -> tuple[Count | None, Count | None]:
     return count(found(sets, name, policy), "passed"), count(found(sets, name, "after"), "passed")
-
-
-def _alone(answers: Sequence[Record], name: str, policy: str, otherwise: float) -> float:
-    """The share that the weights answer rightly of the very questions asked under a policy, often a sample."""
-    pairs = [pair for record in answers if record.get("set") == name and (pair := _pair(record, policy))]
-    return sum(weights for _, weights in pairs) / len(pairs) if pairs else otherwise
 
 
 def _chance_of_difference(answers: Sequence[Record], name: str, policy: str) -> float | None:
