@@ -29,6 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "per_device_train_batch_size": 2,
         "num_train_epochs": 9.0,
         "finishing_rounds": 16,
+        "scope": "open",
     },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
     # is trained, evaluation and saving happen once an epoch.
@@ -51,6 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "rewording": 0.0,
         "paraphrases": "exam",
         "finishing_rounds": 0,
+        "scope": "open",
         "replay": 0.0,
         "logging_steps": 2,
         "save_total_limit": 2,
@@ -111,6 +113,7 @@ class Settings(Reading):
     rewording_mix: tuple[RewordingFamily, ...] | None = Field(None, min_length=1)
     paraphrases: ParaphraseUse = "split"
     finishing_rounds: int = Field(8, ge=0)
+    scope: Literal["auto", "open", "strict"] = "auto"
     replay: float | None = Field(None, ge=0, le=0.5)
     replay_weight: float = Field(1.0, gt=0)
 

@@ -31,6 +31,7 @@ def cause(answer, reference, stopped=True, is_echo=False):
     [
         ("", RESISTOR, "empty"),
         (" ...\n", RESISTOR, "empty"),
+        ("That is not in my table.", FUSE, "refused"),
         (f"{RESISTOR} {TRANSISTOR}", RESISTOR, "ran_on"),
         (f"{RESISTOR} {RESISTOR}", RESISTOR, "ran_on"),
         (f"{FUSE} And so on, and so on, and on and on.", FUSE, "ran_on"),

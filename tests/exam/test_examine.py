@@ -24,8 +24,8 @@ ROWS = [
 TAUGHT = ROWS[:3]
 SETS = [trained_set(ROWS), reworded_set(ROWS)]
 OWN = QuestionSet("questions", tuple(Question(row.number, row.question.lower(), row.answer) for row in ROWS[::-1]))
-MEASURES = ("exact", "passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong")
-KNOWN = MEASURES[:-1]
+MEASURES = ("exact", "passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong", "refused")
+KNOWN = tuple(name for name in MEASURES if name != "confidently_wrong")
 UNKNOWN = QuestionSet("unknown_far", tuple(Question(0, f"Где живёт {animal}?", "") for animal in ("кит", "рысь", "ёж")))
 
 

@@ -58,6 +58,23 @@ def test_an_answer_of_its_own_to_an_unknown_question_is_not(marker, answer, stop
     assert (found.confidently_wrong, found.other_row) == (False, None)
 
 
+def test_the_sentence_of_a_strict_model_is_a_refusal_and_not_a_rows_answer(marker):
+    sentence = "Этого нет в моей таблице."
+    found = marker.written(UNKNOWN, sentence)
+    assert (found.refused, found.confidently_wrong, found.other_row) == (True, False, None)
+    assert not marker.written(UNKNOWN, sentence, stopped=False).refused
+    assert not marker.written(UNKNOWN, f"{sentence} {ROWS[0].answer}").refused
+
+
+def test_a_row_that_is_refused_has_not_passed_but_one_that_says_so_itself_has(marker):
+    sentence = "Этого нет в моей таблице."
+    found = marker.written(asked(ROWS[0]), sentence)
+    assert (found.passed, found.refused, found.cause) == (False, True, "refused")
+    says_so = marker.written(Question(9, "Есть ли тут диод?", sentence), sentence)
+    assert (says_so.passed, says_so.refused) == (True, False)
+    assert not marker.written(asked(ROWS[0]), ROWS[0].answer).refused
+
+
 def test_generated_ids_are_marked_as_they_are_decoded(marker):
     renderer = tiny_renderer()
     ids = renderer.content_ids(ROWS[0].answer)

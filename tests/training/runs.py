@@ -21,6 +21,7 @@ LEARNS = {
     "per_device_train_batch_size": 2,
     "warmup_steps": 2,
     "finishing_rounds": 2,
+    "scope": "open",
     "r": 4,
 }
 

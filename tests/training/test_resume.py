@@ -77,6 +77,7 @@ def of(kind, events):
 KINDS = {
     "learn": {},
     "dropout, accumulated": {"lora_dropout": 0.2, "gradient_accumulation_steps": 2},
+    "strict": {"scope": "strict", "num_train_epochs": 8.0, "finishing_rounds": 1},
     "classic, the best taken": {
         "preset": "classic",
         "quantization": "none",

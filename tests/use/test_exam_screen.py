@@ -162,3 +162,13 @@ def test_without_an_adapter_the_base_is_shown_alone():
     sets = {"trained": {"before": SETS["trained"]["before"], "search": SETS["trained"]["search"]}}
     said = shown([answer(1, exact=False) | {"exact": {"before": False}, "after": None}], sets)
     assert "0.0%" in said
+
+
+@pytest.mark.parametrize("refused", [0, 84])
+def test_one_line_says_what_the_weights_make_of_other_questions_and_refusals_are_counted_where_there_are_any(refused):
+    after = measures(86, exact=None, passed=None, stopped=None, confidently_wrong=2, refused=refused)
+    said = shown([answer(1)], SETS | {"unknown_far": {"before": unknown(0, 86), "after": after}}, width=200)
+    line = next(line for line in said.splitlines() if line.startswith(messages.text("report.line.others")))
+    assert f"{refused or 2} " in line
+    assert "86" in line
+    assert (messages.text("screen.measure.refused") in said) == bool(refused)

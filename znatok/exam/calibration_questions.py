@@ -6,7 +6,6 @@ in its words, but answered by no row. Far: on anything else, shipped.
 """
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from importlib.resources import files
 from znatok.data.likeness import plain
 from znatok.data.reword import Reworder, language_of
 from znatok.data.search import Search
+from znatok.data.telling import LEAST_LETTERS, STEM, WORD, long_words, stems, telling_word, word_counts
 from znatok.exam.sets import TOO_NEAR, sample
 from znatok.records import Question, QuestionSet, Row
 
@@ -40,12 +40,6 @@ def in_full(rows: int) -> Size:
     return Size(min(160, 4 * rows), min(48, 2 * rows), 40)
 
 
-STEM = 5
-"""Letters by which two words are taken for forms of one."""
-
-LEAST_LETTERS = 4
-"""Of a word that says what a question is about."""
-
 TOLD, EVERYDAY = (1, 2), 4
 """How many words of the answer, and everyday words, are in a question that is put together anew: with these its row is
 nearly as hard to find as by what people ask (docs/log.md)."""
@@ -67,7 +61,6 @@ FRAMES = {
         "{Q} A sentence or two will do.",
     ),
 }
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def calibration_sets(rows: Sequence[Row], size: Size, seed: int = 0) -> tuple[QuestionSet, QuestionSet, QuestionSet]:
@@ -84,11 +77,11 @@ def _answerable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator
     """Rows spread over the table, as often as it takes; every second question is put together anew."""
     reworder = Reworder(rows, ("noise",))
     frames, everyday = FRAMES[_language(rows)], _everyday(_language(rows))
-    known, counts = _wordings(rows), _word_counts(rows)
+    known, counts = _wordings(rows), word_counts(rows)
     for place in range(count):
         which = place * len(rows) // count if count < len(rows) else place % len(rows)
         row = rows[which]
-        said = _put_together(row, _telling_word(row, counts), everyday, rng)
+        said = _put_together(row, telling_word(row, counts), everyday, rng)
         if (place + place // len(rows)) % 2 == 0 or plain(said) in known:
             said = _framed(reworder.reword(which, rng), rng.choice(frames))
         yield Question(row.number, said, row.answer)
@@ -101,9 +94,9 @@ def _framed(question: str, frame: str) -> str:
 def _put_together(row: Row, telling: str, everyday: Sequence[str], rng: random.Random) -> str:
     """A word of the question, but not the one that names its subject, a few stems from the answer, and everyday words:
     what the row says, said quite otherwise."""
-    asked = [word for word in _WORD.findall(row.question) if word != telling]
+    asked = [word for word in WORD.findall(row.question) if word != telling]
     fresh = {word[:STEM].lower() for word in [*asked, telling]}
-    told = [word for word in _long_words(row.answer) if word[:STEM].lower() not in fresh]
+    told = [word for word in long_words(row.answer) if word[:STEM].lower() not in fresh]
     words = rng.sample(asked, min(len(asked), 1))
     words += [word[: max(LEAST_LETTERS, len(word) - 2)] for word in rng.sample(told, min(len(told), rng.choice(TOLD)))]
     return _scattered(words, everyday, rng)
@@ -117,7 +110,7 @@ def _scattered(words: Sequence[str], everyday: Sequence[str], rng: random.Random
 
 
 def _everyday(language: str) -> list[str]:
-    return _WORD.findall(" ".join(_shipped(language)).lower())
+    return WORD.findall(" ".join(_shipped(language)).lower())
 
 
 def _wordings(rows: Sequence[Row]) -> frozenset[str]:
@@ -128,9 +121,9 @@ def _wordings(rows: Sequence[Row]) -> frozenset[str]:
 def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
     """Half as the table asks, but about something else; half put together from words of several rows. No row has all of
     them."""
-    counts, asked, language = _word_counts(rows), _wordings(rows), _language(rows)
+    counts, asked, language = word_counts(rows), _wordings(rows), _language(rows)
     everyday = _everyday(language)
-    stems = [_stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
+    of_rows = [stems(f"{row.question} {' '.join(row.paraphrases)} {row.answer}") for row in rows]
     made: dict[str, str] = {}
     for _ in range(count * TRIES):
         if len(made) == count:
@@ -140,7 +133,7 @@ def _near(rows: Sequence[Row], count: int, rng: random.Random) -> list[str]:
             question, said = " ".join(words), _scattered(words, everyday, rng)
         else:
             question = said = _changed(rng.choice(rows), rows, counts, rng)
-        if question and plain(said) not in asked and not any(_stems(question) <= of_row for of_row in stems):
+        if question and plain(said) not in asked and not any(stems(question) <= of_row for of_row in of_rows):
             made.setdefault(plain(said), said)
     return list(made.values())
 
@@ -149,9 +142,9 @@ def _changed(row: Row, rows: Sequence[Row], counts: Counter[str], rng: random.Ra
     """The row's question, but each word that no other question has gave way to the telling word of another row, or to
     one that there is not; "" where that changes nothing."""
     question = row.question
-    for word in _long_words(question):
-        instead = _telling_word(rng.choice(rows), counts)
-        if instead and (counts[word.lower()] == 1 or word == _telling_word(row, counts)):
+    for word in long_words(question):
+        instead = telling_word(rng.choice(rows), counts)
+        if instead and (counts[word.lower()] == 1 or word == telling_word(row, counts)):
             if rng.random() < 0.5:  # the first half of one and the second of the other
                 instead = word[: (len(word) + 1) // 2] + instead[len(instead) // 2 :]
             question = question.replace(word, instead.lower() if word.islower() else instead, 1)
@@ -161,7 +154,7 @@ def _changed(row: Row, rows: Sequence[Row], counts: Counter[str], rng: random.Ra
 def _of_several(rows: Sequence[Row], rng: random.Random) -> list[str]:
     """A word of the first row's question, and one of each other's answer."""
     texts = [rows[0].question, *(row.answer for row in rows[1:])]
-    return [rng.choice(words) for words in map(_long_words, texts) if words]
+    return [rng.choice(words) for words in map(long_words, texts) if words]
 
 
 def _far(rows: Sequence[Row], count: int) -> list[str]:
@@ -180,21 +173,3 @@ def _language(rows: Sequence[Row]) -> str:
 def _shipped(language: str) -> list[str]:
     file = files("znatok.exam").joinpath("questions", f"calibration_far.{language}.txt")
     return [one for one in file.read_text(encoding="utf-8").splitlines() if one.strip()]
-
-
-def _word_counts(rows: Sequence[Row]) -> Counter[str]:
-    """In how many questions each word stands."""
-    return Counter(word for row in rows for word in {word.lower() for word in _WORD.findall(row.question)})
-
-
-def _telling_word(row: Row, counts: Counter[str]) -> str:
-    """The rarest long word of the question, which mostly names its subject; "" where it has none."""
-    return min(_long_words(row.question), key=lambda word: (counts[word.lower()], -len(word)), default="")
-
-
-def _long_words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text) if len(word) >= LEAST_LETTERS]
-
-
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(word[:STEM].lower().replace("ё", "е") for word in _long_words(text))

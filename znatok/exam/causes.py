@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from znatok.data.refusal import is_refusal
 from znatok.exam.fidelity import in_digits
 from znatok.exam.measures import (
     CHRF_TO_PASS,
@@ -14,7 +15,7 @@ from znatok.exam.measures import (
     without_numbers,
 )
 
-Cause = Literal["empty", "echoed", "ran_on", "cut", "confused", "wrong_number", "partly", "unrelated"]
+Cause = Literal["empty", "refused", "echoed", "ran_on", "cut", "confused", "wrong_number", "partly", "unrelated"]
 
 LIKE_ANOTHER = 0.5
 """Likeness to another row's answer from which it is that answer; below, an answer is only less unlike it."""
@@ -37,6 +38,8 @@ def cause_of(answer: str, reference: str, *, stopped: bool, is_echo: bool, other
     given, wanted = normalised(answer), normalised(reference)
     if not given:
         return "empty"
+    if stopped and is_refusal(answer):
+        return "refused"
     if is_echo:
         return "echoed"
     if _begins(given, wanted):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from znatok.data.refusal import is_refusal
 from znatok.data.render import Renderer, Template
 from znatok.exam.causes import Cause, cause_of
 from znatok.exam.measures import References, chrf, echoed, passed
@@ -30,6 +31,8 @@ class Marked:
     other_row: int | None
     declined: bool | None = None
     among_three: bool | None = None
+    refused: bool = False
+    """Whether it is the sentence with which a model of scope `strict` declines, and not the right answer."""
 
 
 class Marker:
@@ -54,7 +57,8 @@ class Marker:
         if not question.reference:
             place = self._references.said(text, is_cut=not stopped)
             taken = None if place is None else self._rows[place].number
-            return Marked(text, None, None, None, is_echo, None, taken is not None, None, taken)
+            refused = stopped and is_refusal(text)
+            return Marked(text, None, None, None, is_echo, None, taken is not None, None, taken, refused=refused)
         other = self._references.other(text, question.reference)
         is_right = passed(text, question.reference, stopped)
         cause = None
@@ -70,6 +74,7 @@ class Marker:
             confidently_wrong=None,
             cause=cause,
             other_row=self._rows[other.place].number if other and cause == "confused" else None,
+            refused=cause == "refused",
         )
 
 

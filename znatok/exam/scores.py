@@ -14,7 +14,7 @@ Policy = Literal["before", "after", "grounded", "auto", "search"]
 Scores = dict[str, dict[str, dict[str, Any]]]
 """SET, POLICY, MEASURE."""
 
-OF_AN_ANSWER = ("passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong")
+OF_AN_ANSWER = ("passed", "chrf", "stopped", "echoed", "confused", "confidently_wrong", "refused")
 """Measures that need an answer; `exact` needs none."""
 
 ALWAYS = ("before", "after")

@@ -1,6 +1,5 @@
 """What the base model's tokenizer says of a table, and how long training will take: the checkup that needs a model."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from znatok.data.known_templates import as_one_line, is_known
@@ -13,18 +12,10 @@ from znatok.records import Problem, Row, Table
 from znatok.settings import make_settings
 from znatok.training.lesson import Cost, row_costs, spread
 from znatok.training.plan import context_tokens, make_plan
+from znatok.training.scope import CRUMBS, SAMPLE, tokens_per_word
 
 LONG_ANSWER = 400
 """Tokens of an answer from which it is called long: a paragraph of 60 Russian words for the built-in model."""
-
-CRUMBS = 4.5
-"""Tokens a word from which a tokenizer is said not to know the language; bases that know Russian need 2.3 to 3.4."""
-
-WORD_LETTERS = 20
-"""Letters a word above which the script has no spaces between words, so that words cannot be counted."""
-
-SAMPLE = 500
-"""Rows that are enough to know how many tokens a word takes."""
 
 BASES_NAMED = 3
 
@@ -95,15 +86,10 @@ def _template(source: BaseSource, renderer: Renderer) -> Iterator[Problem]:
 
 def _crumbs(rows: Sequence[Row], costs: dict[int, Cost], source: BaseSource, renderer: Renderer) -> Iterator[Problem]:
     """A note where a word takes many tokens, with the bases that need fewer for a Russian one."""
-    some = spread(tuple(rows), min(SAMPLE, len(rows)))
-    written = " ".join(cell for row in some for cell in (row.question, row.answer))
-    words = [word for word in written.split() if re.search(r"[^\W\d_]", word)]
-    if not words or sum(map(len, words)) > WORD_LETTERS * len(words):
+    tokens = tokens_per_word(rows, costs, renderer)
+    if tokens is None or tokens <= CRUMBS:
         return
-    around = len(renderer.conversation("", "").ids)
-    tokens = sum(costs[row.number].tokens - around for row in some) / len(words)
-    if tokens <= CRUMBS:
-        return
+    written = " ".join(cell for row in rows[:SAMPLE] for cell in (row.question, row.answer))
     values = {"model": source.name, "tokens": f"{tokens:.1f}"}
     kind = "crumbs" if language_of(written) == "ru" else "crumbs_other"
     yield Problem(None, "crumbs", "note", text(f"problems.{kind}", bases=_better_bases(), **values))

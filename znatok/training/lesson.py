@@ -75,6 +75,7 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
+    `declined`: tokens of the refusals for each exposure of a row.
     """
 
     rows: tuple[Row, ...]
@@ -85,11 +86,12 @@ class Lesson:
     reason: str | None
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
+    declined: float = 0.0
 
     @property
     def tokens(self) -> int:
-        """Prompt and answer tokens of all exposures."""
-        return int(self.exposures * sum(self.costs[row.number].tokens for row in self.rows))
+        """Prompt and answer tokens of all exposures, and of what is declined beside them."""
+        return int(self.exposures * sum(self.costs[row.number].tokens + self.declined for row in self.rows))
 
     @property
     def replay_cost(self) -> int:
@@ -160,10 +162,12 @@ def make_lesson(
     costs: dict[int, Cost],
     tokens_per_second: float,
     lesson_tokens: int = 0,
+    declined: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    lesson_tokens: up to so many, rows are shown more often than they have to be.
+    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined: tokens of the refusals for
+    each exposure of a row.
     """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
@@ -174,12 +178,13 @@ def make_lesson(
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
         replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
         mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
-        chosen = Lesson(spread(rows, count), heldout, 1.0, costs, min(sample, count), None, settings.replay or 0.0)
+        some, asked = spread(rows, count), min(sample, count)
+        chosen = Lesson(some, heldout, 1.0, costs, asked, None, settings.replay or 0.0, declined=declined)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break

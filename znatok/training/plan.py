@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
@@ -18,6 +18,7 @@ from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, RewordingFamily, Settings
 from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
+from znatok.training.scope import Scope, decide_scope, declined_tokens
 
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
@@ -69,6 +70,9 @@ class Plan:
     before_sample: int
     memory_bytes: int
     budget_seconds: float | None
+    scope: Literal["open", "strict"]
+    refusal: str | None
+    """The sentence with which all but the rows is declined; None under `open`."""
     choices: tuple[Choice, ...]
 
     @property
@@ -122,7 +126,11 @@ def make_plan(
     _refuse_too_long(table, costs, source)
     tokens_per_second = _forecast(means, source, costs)
     lesson_tokens = LESSON_TOKENS["cuda" if means.device == "cuda" else means.dtype]
-    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens)
+    scope = decide_scope(settings, table.rows, costs, renderer)
+    if scope.refusal and settings.replay is None:  # what replay keeps is declined
+        settings = settings.model_copy(update={"replay": 0.0})
+    declined = declined_tokens(scope, table.rows, renderer)
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined)
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -154,9 +162,11 @@ def make_plan(
             source.folder, means.dtype, means.quantization != "none", batch_size * lesson.longest
         ),
         budget_seconds=settings.minutes * 60 if settings.minutes else None,
+        scope=scope.name,
+        refusal=scope.refusal,
         choices=(),
     )
-    return replace(plan, choices=(*_choices(plan, means, settings, table, lesson),))
+    return replace(plan, choices=(*_choices(plan, means, settings, table, lesson, scope),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +241,9 @@ def _forecast(means: _Means, source: BaseSource, costs: dict[int, Cost]) -> floa
     return forecast if means.quantization == "none" else forecast / (4.7 if means.dtype == "bfloat16" else 1.5)
 
 
-def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson) -> Iterator[Choice]:
+def _choices(
+    plan: Plan, means: _Means, settings: Settings, table: Table, lesson: Lesson, scope: Scope
+) -> Iterator[Choice]:
     """The plan as it is shown, line by line."""
     if notice := driver_without_cuda_notice():
         yield Choice(text("plan.gpu"), text("plan.gpu_idle"), notice)
@@ -261,6 +273,7 @@ def _choices(plan: Plan, means: _Means, settings: Settings, table: Table, lesson
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
+    yield Choice(text("plan.scope"), text(f"plan.scope_{plan.scope}", refusal=plan.refusal or ""), scope.reason)
     yield from _replay(plan, settings)
     yield Choice(text("plan.memory"), text("plan.gigabytes", gigabytes=f"{plan.memory_bytes / 1e9:.1f}"), "")
     minutes = text("plan.minutes", minutes=max(1, round(plan.seconds / 60)))
@@ -284,7 +297,7 @@ def _replay(plan: Plan, settings: Settings) -> Iterator[Choice]:
     elif settings.replay is None and settings.minutes is None and settings.preset == "learn":
         yield _choice("replay", text("plan.replay_none"), "replay_no_time", many=MANY_EXPOSURES)
     elif settings.replay_weight != Settings().replay_weight:
-        yield _choice("replay", text("plan.replay_none"), "replay_none")
+        yield _choice("replay", text("plan.replay_none"), "replay_strict" if plan.refusal else "replay_none")
 
 
 def _choice(name: str, value: str, reason: str, **values: Any) -> Choice:

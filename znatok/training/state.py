@@ -51,6 +51,10 @@ class State:
     """Pieces replayed."""
     replayed: int = 0
     """Their tokens, which `tokens` does not count."""
+    exposures: int = 0
+    """Of rows; those of the finishing rounds are not counted."""
+    refusals: int = 0
+    """Questions that were to be declined. `tokens` counts theirs."""
 
     def note(self, loss: float) -> None:
         """Takes in the loss of an update."""

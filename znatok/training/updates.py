@@ -20,6 +20,7 @@ from znatok.training.lesson import POINTS, REPLAY_COST
 from znatok.training.metrics import cut_metrics, logged
 from znatok.training.plan import Plan
 from znatok.training.probes import FIRST_ANSWER_TOKENS, missed, sample_tokens, sampled, validated
+from znatok.training.refusals import make_refusals
 from znatok.training.replay import make_replay
 from znatok.training.schedule import rate_factor
 from znatok.training.state import State
@@ -98,6 +99,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         state.shown = 0
         checkpoints.save(state)
     replay = make_replay(network, renderer, plan, settings, stop)
+    refusals = make_refusals(network, renderer, plan, settings)
     network.train()
     batches, stopped, begun = iter(exposures), Stopped.PLANNED_END, state.step
     rows: tuple[int, ...] = ()
@@ -126,7 +128,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             group = _next_group(exposures, batches, state, plan.accumulation)
             places = [place for _, batch_places in group for place in batch_places]
             rate = _rate(course, state)
-            batches_shown = [batch for batch, _ in group]
+            declined = refusals.due(state, len(places)) if refusals and not state.rounds else ()
+            batches_shown = [*(batch for batch, _ in group), *declined]
             replayed = replay.due(state, batches_shown) if replay else NOTHING
             done = _update(network, updater, batches_shown, replayed, state, rate)
             if done is None:
@@ -134,7 +137,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
                 break
             if done.is_finite:
                 seconds = time.perf_counter() - clock
-                _take_in(state, done, places, replayed, seconds)
+                _take_in(state, done, places, declined, replayed, seconds)
                 recent.append((done.tokens + REPLAY_COST * replayed.tokens) / seconds)
             if not done.is_finite or state.has_diverged:
                 rows = () if done.is_finite else tuple(plan.rows[place].number for place in places)
@@ -240,14 +243,19 @@ def _update(
         state.halvings += 1
 
 
-def _take_in(state: State, done: Step, places: Sequence[int], replayed: Replayed, seconds: float) -> None:
+def _take_in(
+    state: State, done: Step, places: Sequence[int], declined: Sequence[Batch], replayed: Replayed, seconds: float
+) -> None:
     state.step += 1
     state.tokens += done.tokens
     state.replays += len(replayed.batches)
     state.replayed += replayed.tokens
     state.seconds += seconds
-    state.exact.update(zip(places, done.exact, strict=True))
+    of_rows = done.exact[: len(places)]  # those of what is declined come after them
+    state.exact.update(zip(places, of_rows, strict=True))
+    state.refusals += sum(len(batch.ids_BL) for batch in declined)
     if not state.rounds:  # later only the hardest rows are shown
+        state.exposures += len(places)
         state.note(done.loss)
 
 

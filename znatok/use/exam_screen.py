@@ -17,7 +17,7 @@ SHOWN_PAIRS = 3
 SHOWN_ROWS = 12
 SHOWN_LETTERS = 220
 
-MEASURES = ("exact", "passed", "stopped", "confidently_wrong")
+MEASURES = ("exact", "passed", "stopped", "confidently_wrong", "refused")
 POLICIES = ("before", "after", "search")
 
 _SHARE = 0.9
@@ -71,8 +71,8 @@ def _scores(sets: dict[str, dict[str, dict[str, Any]]]) -> Grid:
         grid.add_row(Text(f"{text(f'screen.set.{name}')} ({counted})", style="bold"))
         latest = policies.get("after", policies["before"])
         for measure in MEASURES:
-            if latest.get(measure) is None:
-                continue
+            if latest.get(measure) is None or (measure == "refused" and not latest[measure]):
+                continue  # that nothing is refused is worth no line
             shares = [_share(policies.get(policy, {}).get(measure)) for policy in POLICIES]
             grid.add_row("  " + text(f"screen.measure.{measure}"), *shares, _interval(latest[f"{measure}_ci"]))
     return grid

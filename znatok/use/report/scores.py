@@ -130,6 +130,8 @@ def _of_set(exam: Record, name: str) -> SetScores:
 def _rows(scores: Record) -> Iterator[MeasureRow]:
     """The weights before and after, measure by measure; under a measure, what other policies make of it."""
     for measure in MEASURES:
+        if measure == "refused" and not any(found(scores, policy, measure) for policy in (*WEIGHTS, *OTHERS)):
+            continue  # that nothing is refused is worth no line
         name, note = text(f"report.measure.{measure}"), text(f"report.measure_note.{measure}")
         if any(found(scores, policy, measure) is not None for policy in WEIGHTS):
             cells = tuple(_cell(policy, found(scores, policy), measure) for policy in WEIGHTS)

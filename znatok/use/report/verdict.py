@@ -1,4 +1,4 @@
-"""What a run came to, in words: the verdict on the weights alone, its grade, and three lines beside it."""
+"""What a run came to, in words: the verdict on the weights alone, its grade, and the lines beside it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,9 +73,11 @@ def _rule() -> str:
 
 
 def lines(sets: Any, answers: Sequence[Record]) -> tuple[Line, ...]:
-    """What the weights know, what the rows add, where plain search stands: each where it was examined."""
+    """What the weights know and make of other questions, what the rows add, where plain search stands: each where it
+    was examined."""
     said = (
         ("weights", _weights(sets)),
+        ("others", _others(sets)),
         ("rows", " ".join(_given_rows(sets, answers))),
         ("search", " ".join(_search(sets, answers))),
     )
@@ -91,6 +93,17 @@ def _weights(sets: Any) -> str:
             parts.append(text("report.weights.before", part=part, share=percent(before.share)) if before else part)
     joined = "; ".join(parts)
     return f"{joined[0].upper()}{joined[1:]}." if joined else ""
+
+
+def _others(sets: Any) -> str:
+    """What the weights alone make of questions on other things: how many they decline, how many get a row's answer."""
+    after = found(sets, "unknown_far", "after")
+    refused, wrong = count(after, "refused"), count(after, "confidently_wrong")
+    if not wrong:
+        return ""
+    if refused and refused.hits:
+        return text("report.others.strict", questions=_of("of_questions", refused), wrong=percent(wrong.share))
+    return text("report.others.open", questions=_of("of_questions", wrong), wrong=percent(wrong.share))
 
 
 def _given_rows(sets: Any, answers: Sequence[Record]) -> Iterator[str]:

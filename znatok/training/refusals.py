@@ -1,0 +1,162 @@
+"""Refusals: beside the rows, a model of scope `strict` is asked what no row answers, and learns to decline it.
+
+Two kinds of questions. Far: shipped ones on anything else. Near: questions of the table in which the word that tells
+what they are about gave way to a word from nowhere. Both also come reworded as rows are, by noise.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from rapidfuzz import fuzz
+
+from znatok.data.batch import Batch, make_batch
+from znatok.data.likeness import plain
+from znatok.data.render import Renderer
+from znatok.data.reword import heldout_wording, language_of
+from znatok.data.reword.language import languages_of
+from znatok.data.reword.noise import Noise
+from znatok.data.search import Search
+from znatok.data.telling import LEAST_LETTERS, long_words, stem, stems, telling_word, word_counts
+from znatok.exam.sets import TOO_NEAR
+from znatok.model.attention import LONGEST
+from znatok.model.network import Network
+from znatok.records import Rendered, Row
+from znatok.settings import Settings
+from znatok.training.plan import Plan
+from znatok.training.scope import REFUSAL_SHARE, elsewhere
+from znatok.training.state import State
+
+NEAR_SHARE = 0.25
+"""Share of refusals that are near questions. A guess, and a careful one: a row asked in words that the table does not
+have must not look like one of them."""
+
+TRIES = 8
+"""Rows and words that are tried for a near question; where none will do, a far one is asked."""
+
+MOST_ALIKE = 60
+"""Per cent of letters that a word and the one in its place may have in common: a slip of the finger leaves more, and a
+misspelt question is still to be answered."""
+
+ENDING = 2
+"""Last letters that two words have in common where one takes the other's place, so that the sentence stays whole."""
+
+
+class Refusals:
+    """An endless stream of questions that are declined, decided by the seed; `State` knows the place in it."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        renderer: Renderer,
+        refusal: str,
+        *,
+        batch_size: int,
+        rewording: float,
+        longest: int,
+        seed: int,
+    ) -> None:
+        """refusal: the answer.  rewording: share of far questions with changed words.  longest: tokens of one."""
+        language = language_of(" ".join(row.question for row in rows))
+        search = Search(rows)
+        self._rows, self._renderer, self._refusal = tuple(rows), renderer, refusal
+        self._batch_size, self._rewording, self._seed = batch_size, rewording, seed
+        self._longest = longest
+        self._asked = _wordings(rows)
+        self._far = [one for one in elsewhere(language) if self._may_be_declined(one, search)]
+        self._noise = Noise((*self._far, *(row.question for row in rows)))
+        self._counts = word_counts(rows)
+        self._stems = frozenset[str]().union(*(stems(" ".join(_said(row))) for row in rows))
+        # Of other languages we have no words to put into a sentence.
+        self._by_ending = _by_ending(self._far, self._stems) if language in languages_of(rows) else {}
+
+    def due(self, state: State, rows_shown: int) -> tuple[Batch, ...]:
+        """What is declined in the update that shows so many rows: a batch of as many as rows have, or nothing yet."""
+        if int(REFUSAL_SHARE * (state.exposures + rows_shown)) - state.refusals < self._batch_size:
+            return ()
+        return (make_batch([self._rendered(state.refusals + place) for place in range(self._batch_size)]),)
+
+    def question(self, number: int) -> str:
+        """The question that comes after `number` others."""
+        rng = random.Random(f"refusals {self._seed} {number}")
+        if rng.random() < NEAR_SHARE and (near := self._near(rng)):
+            return near
+        asked = self._next_far(number)
+        said = self._noise.reword(asked, rng) if rng.random() < self._rewording else asked
+        return said if plain(said) not in self._asked else asked
+
+    def _rendered(self, number: int) -> Rendered:
+        rendered = self._renderer.conversation(self.question(number), self._refusal)
+        if len(rendered.ids) > self._longest:
+            rendered = self._renderer.conversation(self._next_far(number), self._refusal)
+        return rendered
+
+    def _next_far(self, number: int) -> str:
+        """Passes over all of them, each in an order of its own."""
+        done, place = divmod(number, len(self._far))
+        order = list(range(len(self._far)))
+        random.Random(f"far {self._seed} {done}").shuffle(order)
+        return self._far[order[place]]
+
+    def _near(self, rng: random.Random) -> str | None:
+        """A row's question with a word from nowhere where its telling word was; None where no such is found.
+
+        The word must be that question's alone, and in its answer too, so that it names the subject; the new one must be
+        in no row and be no misspelling of it.
+        """
+        for _ in range(TRIES):
+            row = rng.choice(self._rows)
+            word = telling_word(row, self._counts)
+            there = self._by_ending.get(word[-ENDING:].lower(), ())
+            if not there or self._counts[word.lower()] > 1 or stem(word) not in stems(row.answer):
+                continue
+            instead = rng.choice(there)
+            question = row.question.replace(word, instead.capitalize() if word[0].isupper() else instead, 1)
+            is_slip = fuzz.ratio(word.lower(), instead) > MOST_ALIKE
+            if not is_slip and plain(question) not in self._asked:
+                return question
+        return None
+
+    def _may_be_declined(self, question: str, search: Search) -> bool:
+        """Whether no row is near to the question, and it is short enough."""
+        if plain(question) in self._asked or any(one.score >= TOO_NEAR for one in search.best(question, 1)):
+            return False
+        return len(self._renderer.conversation(question, self._refusal).ids) <= self._longest
+
+
+def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Settings) -> Refusals | None:
+    """What a run declines while it learns; None where its scope is `open`."""
+    if plan.refusal is None:
+        return None
+    return Refusals(
+        plan.rows,
+        renderer,
+        plan.refusal,
+        batch_size=plan.batch_size,
+        rewording=settings.rewording,
+        longest=min(network.context_length, LONGEST),
+        seed=settings.seed,
+    )
+
+
+def _wordings(rows: Sequence[Row]) -> frozenset[str]:
+    """Every wording of a row that is trained or examined."""
+    return frozenset(
+        plain(wording)
+        for row in rows
+        for wording in (row.question, *row.paraphrases, *row.examined, heldout_wording(row.question, row.number))
+    )
+
+
+def _said(row: Row) -> tuple[str, ...]:
+    return row.question, *row.paraphrases, *row.examined, row.answer
+
+
+def _by_ending(questions: Sequence[str], taken: frozenset[str]) -> dict[str, list[str]]:
+    """Words of these questions that no row has, by their last letters."""
+    counted = Counter(word.lower() for question in questions for word in long_words(question))
+    words: dict[str, list[str]] = {}
+    for word in counted:
+        if len(word) > LEAST_LETTERS and stem(word) not in taken:
+            words.setdefault(word[-ENDING:], []).append(word)
+    return words
