@@ -54,7 +54,7 @@ def _exposed(batch_size: int, seed: int) -> Iterator[Any]:
     from znatok.training.exposures import Exposures
 
     rows, renderer = table_rows(TABLE)
-    return (shown.batch for shown in Exposures(rows, renderer, batch_size=batch_size, rewording=0.65, seed=seed))
+    return (batch for batch, _ in Exposures(rows, renderer, batch_size=batch_size, rewording=0.65, seed=seed))
 
 
 def _timed(asked: Asked, batches: Callable[[Network], Iterator[Any]]) -> Asked:

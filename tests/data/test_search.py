@@ -1,5 +1,8 @@
 import csv
+import math
+import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,51 @@ def test_a_score_is_one_where_the_texts_are_the_same():
     )
 
 
+def counted(text):
+    words = re.sub(r"[\W_]+", " ", text.casefold().replace("ё", "е")).split()
+    plain = f" {' '.join(words)} " if words else ""
+    runs = [plain[start : start + size] for size in (2, 3, 4) for start in range(len(plain) - size + 1)]
+    return {run: 1 + math.log(count) for run, count in Counter(runs).items()}
+
+
+def cosines(question, texts):
+    """The formula by itself, run by run."""
+    rows_with = Counter(run for text in texts for run in counted(text))
+
+    def weighed(text):
+        return {run: tf * math.log((len(texts) + 1) / rows_with.get(run, 0.5)) for run, tf in counted(text).items()}
+
+    asked, known = weighed(question), [weighed(text) for text in texts]
+    return [
+        sum(weight * row.get(run, 0) for run, weight in asked.items()) / (math.hypot(*asked.values()) * length)
+        if (length := math.hypot(*row.values()))
+        else 0
+        for row in known
+    ]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Чем меряют ток, и зачем нужен ёмкий конденсатор?", "fuse wire WIRE", "ток 漢字 😀 ток", "\ud800 ток", "я"],
+)
+def test_the_score_is_the_cosine_of_tf_idf_over_runs_of_two_to_four_characters(question):
+    rows = [*ROWS, Row(8, "?", "!"), Row(9, "Ё", "_")]
+    texts = [" ".join((row.question, *row.paraphrases, row.answer)) for row in rows]
+    expected = {row.number: score for row, score in zip(rows, cosines(question, texts), strict=True) if score}
+    found = {one.row.number: one.score for one in Search(rows).best(question, len(rows))}
+    assert expected
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_table_in_a_script_without_spaces_is_searched():
+    rows = [
+        Row(1, "電池とは何ですか", "電気を蓄える装置です"),
+        Row(2, "抵抗の役割は", "電流を制限する部品です"),
+        Row(3, "ตัวเก็บประจุคืออะไร", "อุปกรณ์ที่เก็บประจุไฟฟ้า"),
+    ]
+    assert [found(question, 1, rows) for question in ("電気を蓄える", "電流の制限", "เก็บประจุไฟฟ้า")] == [[1], [2], [3]]
+
+
 def test_of_equal_rows_the_first_is_taken():
     twice = [Row(number, "Что такое диод?", "Вентиль.") for number in (5, 3, 9)]
     assert found("диод", rows=twice) == [5, 3, 9]
@@ -90,7 +138,7 @@ def test_half_of_the_human_wordings_find_their_row_first_and_two_in_three_among_
     assert sum(answer in one for one, answer in zip(answers, right, strict=True)) / len(right) >= 0.63
 
 
-def test_ten_thousand_rows_are_searched_in_milliseconds():
+def test_ten_thousand_rows_are_made_ready_in_seconds_and_searched_in_milliseconds():
     text = " ".join(f"{row.question} {row.answer}" for row in table()).split()
     rows = [
         Row(
@@ -98,7 +146,9 @@ def test_ten_thousand_rows_are_searched_in_milliseconds():
         )
         for number in range(10_000)
     ]
+    start = time.perf_counter()
     search = Search(rows)
+    assert time.perf_counter() - start < 5
     start = time.perf_counter()
     for number in range(0, 10_000, 500):
         assert search.best(rows[number].question)

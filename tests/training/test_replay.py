@@ -338,6 +338,7 @@ KINDS = {
         "replay": 0.5,
         "lora_dropout": 0.2,
         "gradient_accumulation_steps": 2,
+        "num_train_epochs": 4.0,
         "finishing_rounds": 0,
     },
 }

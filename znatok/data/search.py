@@ -4,14 +4,12 @@ It finds endings, compounds and slips of a finger without a dictionary, in any l
 in common is counted in runs of two to four characters, and rare ones count more.
 """
 
-import math
 import re
-from array import array
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from znatok.records import Row
 
@@ -19,6 +17,7 @@ SHORTEST, LONGEST = 2, 4
 """Characters of the runs that are compared."""
 
 _NO_LETTERS = re.compile(r"[\W_]+")
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +28,92 @@ class Found:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Which run of characters stands in which text, and how often; sorted by run, then by text."""
+
+    runs: npt.NDArray[np.uint64]
+    texts: npt.NDArray[np.int32]
+    frequencies: npt.NDArray[np.float32]
+    """The logarithmic tf."""
+
+
 class Search:
     """The rows of a table, made ready to be searched by question, paraphrases and answer together.
 
     The score is the cosine of tf-idf vectors with a logarithmic tf. Runs of a question that no row has count as well:
     they are what it asks beyond the table.
     Source: Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, chapter 6; what else was tried
-    on `dataset_wordings.csv` is in docs/log.md.
+    is in docs/log.md and docs/recipe.md, and `python -m bench.search` measures it.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = tuple(rows)
-        places: defaultdict[str, array[int]] = defaultdict(lambda: array("i"))
-        weights: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))
-        for place, row in enumerate(rows):
-            for run, count in _runs(" ".join((row.question, *row.paraphrases, row.answer))).items():
-                places[run].append(place)
-                weights[run].append(_frequency(count))
-        self._places = {run: np.frombuffer(found, dtype=np.int32) for run, found in places.items()}
-        self._weights = {
-            run: np.frombuffer(found, dtype=np.float32) * np.float32(self._rarity(run))
-            for run, found in weights.items()
-        }
-        squares = np.zeros(len(rows))
-        for run, found in self._places.items():
-            squares[found] += self._weights[run].astype(float) ** 2
-        self._lengths = np.sqrt(squares)
+        found = _runs([" ".join((row.question, *row.paraphrases, row.answer)) for row in rows])
+        first = np.flatnonzero(_is_new(found.runs))
+        self._runs = found.runs[first]
+        self._borders = np.append(first, len(found.runs))
+        rows_with = np.diff(self._borders)
+        self._rarities = self._rarity(rows_with)
+        self._places = found.texts
+        self._weights = found.frequencies * np.repeat(self._rarities.astype(np.float32), rows_with)
+        self._lengths = np.sqrt(np.bincount(found.texts, np.square(self._weights), minlength=len(rows)))
 
     def best(self, question: str, count: int = 3) -> list[Found]:
         """The `count` rows nearest to `question`, the nearest first; fewer where the others have nothing in common."""
-        asked = {run: _frequency(count) * self._rarity(run) for run, count in _runs(question).items()}
-        length = math.sqrt(sum(weight * weight for weight in asked.values()))
+        asked = _runs([question])
+        which = np.searchsorted(self._runs, asked.runs)
+        is_there = np.zeros(len(which), dtype=bool)
+        inside = which < len(self._runs)
+        is_there[inside] = self._runs[which[inside]] == asked.runs[inside]
+        # A run that no row has is as rare as if half a row had it.
+        rarities = self._rarity(np.full(len(which), 0.5))
+        rarities[is_there] = self._rarities[which[is_there]]
+        weights = asked.frequencies * rarities
         shared = np.zeros(len(self._rows))
-        for run, weight in asked.items():
-            if run in self._places:
-                shared[self._places[run]] += weight * self._weights[run]
+        for run, weight in zip(which[is_there], weights[is_there], strict=True):
+            here = slice(self._borders[run], self._borders[run + 1])
+            shared[self._places[here]] += weight * self._weights[here]
         alike = np.flatnonzero(shared)
-        scores = shared[alike] / (self._lengths[alike] * length)
+        scores = shared[alike] / (self._lengths[alike] * np.sqrt(weights @ weights))
         # A stable sort: of equals the one that stands first in the table.
         order = np.argsort(-scores, kind="stable")[:count]
         return [Found(self._rows[alike[place]], float(scores[place])) for place in order]
 
-    def _rarity(self, run: str) -> float:
-        """The inverse document frequency; a run that no row has is as rare as if half a row had it."""
-        rows_with = len(self._places[run]) if run in self._places else 0.5
-        return math.log((len(self._rows) + 1) / rows_with)
+    def _rarity(self, rows_with: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The inverse document frequency of runs that so many rows have."""
+        return np.log((len(self._rows) + 1) / rows_with)
 
 
-def _frequency(count: int) -> float:
-    return 1 + math.log(count)
+def _runs(texts: Sequence[str]) -> _Runs:
+    """All runs of characters of `texts`, word borders included. A run is known by a number made of its characters."""
+    plain = [_plain(text) for text in texts]
+    characters = np.frombuffer("".join(plain).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    sizes = np.array([len(text) for text in plain], dtype=np.int32)
+    text_of = np.repeat(np.arange(len(plain), dtype=np.int32), sizes)
+    numbers, where, number = [], [], characters
+    for size in range(2, LONGEST + 1):
+        number = number[:-1] * _MULTIPLIER + characters[size - 1 :]
+        if size >= SHORTEST:
+            is_whole = text_of[: len(number)] == text_of[size - 1 :]
+            numbers.append(number[is_whole])
+            where.append(text_of[: len(number)][is_whole])
+    return _counted(np.concatenate(numbers), np.concatenate(where))
 
 
-def _runs(text: str) -> Counter[str]:
-    """All runs of characters of `text`, word borders included."""
-    plain = f" {' '.join(_NO_LETTERS.sub(' ', text.casefold().replace('ё', 'е')).split())} "
-    if not plain.strip():
-        return Counter()
-    sizes = range(SHORTEST, LONGEST + 1)
-    return Counter(plain[start : start + size] for size in sizes for start in range(len(plain) - size + 1))
+def _counted(numbers: npt.NDArray[np.uint64], texts: npt.NDArray[np.int32]) -> _Runs:
+    order = np.argsort(numbers, kind="stable")  # of equal numbers, which are runs of one size, the texts stay in order
+    numbers, texts = numbers[order], texts[order]
+    first = np.flatnonzero(_is_new(numbers) | _is_new(texts))
+    counts = np.diff(first, append=len(numbers)).astype(np.float32)
+    return _Runs(numbers[first], texts[first], 1 + np.log(counts))
+
+
+def _is_new(values: npt.NDArray[np.uint64] | npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Where a value differs from the one before it."""
+    return np.append(np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1])
+
+
+def _plain(text: str) -> str:
+    words = _NO_LETTERS.sub(" ", text.casefold().replace("ё", "е")).split()
+    return f" {' '.join(words)} " if words else ""
