@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 ASKED = ("Что такое резистор?", "что такое оптопара?")
 COMPARED = """
 r lora_alpha lora_dropout target_modules bias quantization dtype optim learning_rate lr_scheduler_type warmup_steps
-num_train_epochs finishing_rounds per_device_train_batch_size gradient_accumulation_steps rewording replay
+num_train_epochs finishing_rounds per_device_train_batch_size gradient_accumulation_steps rewording scope replay
 logging_steps save_total_limit test_size load_best_model_at_end
 """.split()
 WORDS = {
@@ -44,8 +44,18 @@ WORDS = {
         "base": "base",
         "cost": "training and exam | time, peak memory",
         "setting": "| setting | `learn` | `classic` |",
-        "by_plan": "by the model's width: {rate:g}",
+        "policies": {
+            "grounded": "answer right, a row word for word where the weights are unsure",
+            "auto": "declined by `znatok chat`, which then names three rows",
+            "unknown": "given a row's answer by `znatok chat`",
+        },
+        "by_plan": {
+            "learning_rate": "by the model's width: {learning_rate:g}",
+            "num_train_epochs": "16, where there is time up to 48",
+            "replay": "0.1 where there is time, under `open`",
+        },
         "auto": "chosen for the machine",
+        "scope_auto": "by how well the base reads the language",
         "of": "of",
         "gb": "GB",
         "min": "min",
@@ -69,8 +79,18 @@ WORDS = {
         "base": "база",
         "cost": "обучение и экзамен | время, память",
         "setting": "| настройка | `learn` | `classic` |",
-        "by_plan": "по ширине модели: {rate:g}",
+        "policies": {
+            "grounded": "ответ верен, дословная строка там, где веса не уверены",
+            "auto": "`znatok chat` не ответил и назвал три строки",
+            "unknown": "`znatok chat` выдал ответ строки",
+        },
+        "by_plan": {
+            "learning_rate": "по ширине модели: {learning_rate:g}",
+            "num_train_epochs": "16, где есть время, до 48",
+            "replay": "0.1, где есть время, при `open`",
+        },
         "auto": "по машине",
+        "scope_auto": "по тому, как база читает язык",
         "of": "из",
         "gb": "ГБ",
         "min": "мин",
@@ -121,6 +141,9 @@ def _results(learn: RunFolder, classic: RunFolder | None, words: dict[str, Any])
             search = having[0].get("search") if measure == "passed" else None
             cells = [_cell(scores, measure, words) for scores in (having[0].get("before"), *after, search)]
             lines.append(f"| {label} | {words[measure]} | {' | '.join(cells)} |")
+        for policy, measure, told in _asked_of_rows(name):
+            cells = [_cell(exam["sets"].get(name, {}).get(policy), measure, words) for exam in exams.values()]
+            lines.append(f"| {label} | {words['policies'][told]} | — | {' | '.join(cells)} | — |")
     costs = [
         "{:.0f} {}, {:.1f} {}".format(
             exam["summary"]["total_seconds"] / 60, words["min"], exam["summary"]["peak_memory_bytes"] / 1e9, words["gb"]
@@ -128,6 +151,13 @@ def _results(learn: RunFolder, classic: RunFolder | None, words: dict[str, Any])
         for exam in exams.values()
     ]
     return "\n".join([*lines, f"| {words['cost']} | | {' | '.join(costs)} | |"])
+
+
+def _asked_of_rows(name: str) -> tuple[tuple[str, str, str], ...]:
+    """Policy, measure and words of what is shown of a set beside the weights alone."""
+    if name.startswith("unknown"):
+        return (("auto", "confidently_wrong", "unknown"),)
+    return (("grounded", "passed", "grounded"), ("auto", "declined", "auto")) if name == "questions" else ()
 
 
 def _cell(scores: dict[str, Any] | None, measure: str, words: dict[str, Any]) -> str:
@@ -142,16 +172,16 @@ def _settings(learn: RunFolder, words: dict[str, Any]) -> str:
     plan = json.loads(learn.plan.read_text(encoding="utf-8"))
     lines = [words["setting"], "|---|---|---|"]
     for name in COMPARED:
-        cells = [_value(preset[name], plan, words) for preset in presets]
+        cells = [_value(name, preset[name], plan, words) for preset in presets]
         lines.append(f"| `{name}` | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
 
 
-def _value(value: Any, plan: dict[str, Any], words: dict[str, Any]) -> str:
+def _value(name: str, value: Any, plan: dict[str, Any], words: dict[str, Any]) -> str:
     if value is None:
-        return str(words["by_plan"].format(rate=plan["learning_rate"]))
+        return str(words["by_plan"][name].format_map(plan))
     if value == "auto":
-        return str(words["auto"])
+        return str(words["scope_auto" if name == "scope" else "auto"])
     return ", ".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

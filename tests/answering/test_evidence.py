@@ -20,7 +20,7 @@ def draft(text, *probabilities, stops=True):
 
 
 def evidence_of(question, one):
-    return gather(one, SEARCH.best(question, 3), SEARCH, RENDERER)
+    return gather(question, one, SEARCH.best(question, 3), SEARCH, RENDERER)
 
 
 def test_a_rows_own_answer_to_its_own_question_has_everything_for_it():
@@ -28,6 +28,16 @@ def test_a_rows_own_answer_to_its_own_question_has_everything_for_it():
     assert said.row == KNOWN
     assert (evidence.mean, evidence.least, evidence.said, evidence.agrees) == (1, 1, 1, 1)
     assert 0 < evidence.lead < evidence.likeness <= 1
+
+
+def test_a_rows_question_is_whole_in_any_frame_and_no_more_where_a_word_is_another():
+    def whole(question):
+        return evidence_of(question, draft(KNOWN.answer))[0].whole
+
+    assert whole(KNOWN.question) == pytest.approx(1)
+    assert whole(f"Скажи, пожалуйста: {KNOWN.question.lower()} Очень нужно.") > 0.9
+    telling = max(KNOWN.question.split(), key=len)
+    assert whole(KNOWN.question.replace(telling, "мемристор")) < 0.3
 
 
 def test_the_mean_and_the_least_probability_are_those_of_the_beginning():
@@ -55,7 +65,7 @@ def test_an_answer_that_is_no_rows_is_no_rows():
 
 def test_a_question_that_has_nothing_in_common_with_the_table_has_no_likeness():
     evidence, _ = evidence_of("ξψ", draft(KNOWN.answer))
-    assert (evidence.likeness, evidence.lead, evidence.agrees) == (0, 0, 0)
+    assert (evidence.likeness, evidence.lead, evidence.whole, evidence.agrees) == (0, 0, 0, 0)
 
 
 def test_the_beginning_of_an_answer_is_enough_to_know_whose_it_is():

@@ -28,7 +28,7 @@ def verdict(taught, question, answer, weights, search, **named):
     network, renderer = taught
     judge = judge_of(network, renderer, weights, search, **named)
     ids = [*renderer.content_ids(answer), renderer.stop_id]
-    return judge.verdict(Draft(ids, [log(0.9)] * len(ids)), judge.closest(question))
+    return judge.verdict(question, Draft(ids, [log(0.9)] * len(ids)), judge.closest(question))
 
 
 def test_the_weights_answer_where_they_are_sure(taught):

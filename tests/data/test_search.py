@@ -111,6 +111,15 @@ def test_a_table_in_a_script_without_spaces_is_searched():
     assert [found(question, 1, rows) for question in ("電気を蓄える", "電流の制限", "เก็บประจุไฟฟ้า")] == [[1], [2], [3]]
 
 
+def test_a_rows_question_is_all_there_whatever_stands_around_it_and_in_any_of_its_wordings():
+    search = Search(ROWS)
+    assert search.share_asked("Что такое резистор?", ROWS[0]) == pytest.approx(1)
+    assert search.share_asked("Скажи мне, что такое резистор, а то забыл", ROWS[0]) > 0.95
+    assert search.share_asked("какой прибор покажет амперы", ROWS[3]) == pytest.approx(1)
+    assert search.share_asked("Что такое тиристор?", ROWS[0]) < 0.9
+    assert search.share_asked("ξψ", ROWS[0]) == 0
+
+
 def test_of_equal_rows_the_first_is_taken():
     twice = [Row(number, "Что такое диод?", "Вентиль.") for number in (5, 3, 9)]
     assert found("диод", rows=twice) == [5, 3, 9]

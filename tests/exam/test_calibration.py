@@ -197,7 +197,7 @@ def test_what_the_weights_know_is_surer_than_what_they_do_not():
 
     def confidence(question):
         *_, written = network.writing([renderer.prompt(question)], [100], renderer.stop_id)
-        return judge.of_weights(Draft(written.ids[0], written.logps[0]), judge.closest(question))
+        return judge.of_weights(question, Draft(written.ids[0], written.logps[0]), judge.closest(question))
 
     known, unknown = confidence(asked[0].question), confidence("Где живёт кит?")
     assert known > 0.5 > unknown

@@ -24,6 +24,10 @@ CLOSEST = 3
 COMPARED = 5
 """Rows that an answer's beginning is compared with, letter by letter."""
 
+WHOLE_POWER = 8
+"""A share of the row's question counts to this power: one word that is missing can make it another question. What
+questions of rows, reworded ones, near ones and people's come to is in docs/log.md."""
+
 LEAST_SAID = 0.6
 """Likeness from which an answer counts as that of a row. A guess: of texts that share only a language a third to a half
 of the letters agree."""
@@ -57,16 +61,20 @@ class Evidence:
     """Of the nearest row to the question."""
     lead: float
     """Of that row over the next one."""
+    whole: float
+    """How nearly all of that row's own question stands in the one asked."""
     said: float
     """How like it is to the answer of some row."""
     agrees: float
     """How near that row is to the question, measured by the nearest one; 0 where it is not among the closest."""
 
     def numbers(self) -> list[float]:
-        return [self.mean, self.least, self.likeness, self.lead, self.said, self.agrees]
+        return [self.mean, self.least, self.likeness, self.lead, self.whole, self.said, self.agrees]
 
 
-def gather(draft: Draft, closest: Sequence[Found], search: Search, renderer: Renderer) -> tuple[Evidence, Said | None]:
+def gather(
+    question: str, draft: Draft, closest: Sequence[Found], search: Search, renderer: Renderer
+) -> tuple[Evidence, Said | None]:
     """What speaks for `draft` and for the first of `closest`, which search finds for the question; and whose answer the
     draft gives, None where it is like no row's."""
     said = said_row(beginning(draft, renderer), search)
@@ -77,6 +85,7 @@ def gather(draft: Draft, closest: Sequence[Found], search: Search, renderer: Ren
         least=exp(min(draft.logps[:HEAD])) if draft.logps else 0.0,
         likeness=scores[0],
         lead=scores[0] - (scores[1] if len(scores) > 1 else 0.0),
+        whole=search.share_asked(question, closest[0].row) ** WHOLE_POWER if closest else 0.0,
         said=said.likeness if said else 0.0,
         agrees=own / scores[0] if scores[0] else 0.0,
     )

@@ -39,15 +39,15 @@ class Judge:
         """The rows nearest to the question, the nearest first: what the methods below take with it."""
         return self.search.best(question, CLOSEST)
 
-    def of_weights(self, draft: Draft, closest: Sequence[Found]) -> float:
+    def of_weights(self, question: str, draft: Draft, closest: Sequence[Found]) -> float:
         """How probable it is that the weights' own answer is right."""
-        evidence, _ = gather(draft, closest, self.search, self.renderer)
+        evidence, _ = gather(question, draft, closest, self.search, self.renderer)
         return self.calibration.weights.probability(evidence.numbers())
 
-    def verdict(self, draft: Draft, closest: Sequence[Found]) -> Verdict:
+    def verdict(self, question: str, draft: Draft, closest: Sequence[Found]) -> Verdict:
         """The weights' answer where they are sure; else the row that it tells or the one that search finds first,
         whichever is more probable; theirs again where there is neither."""
-        evidence, said = gather(draft, closest, self.search, self.renderer)
+        evidence, said = gather(question, draft, closest, self.search, self.renderer)
         weights, search = self.calibration.probabilities(evidence.numbers())
         if weights >= self.calibration.sure:
             return Verdict(weights, None, is_declined=False)
@@ -77,8 +77,8 @@ def answered(
     closest = tuple(one.row for one in found)
     draft, ids = _begun(network, judge.renderer, judge.renderer.prompt(question, history), limit)
     if policy == "weights":
-        return Answered("weights", None, judge.of_weights(draft, found), closest, ids)
-    verdict = judge.verdict(draft, found)
+        return Answered("weights", None, judge.of_weights(question, draft, found), closest, ids)
+    verdict = judge.verdict(question, draft, found)
     if policy == "auto" and verdict.is_declined:
         return Answered("declined", None, verdict.confidence, closest, iter(()))
     if verdict.row:

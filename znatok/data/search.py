@@ -62,13 +62,7 @@ class Search:
     def best(self, question: str, count: int = 3) -> list[Found]:
         """The `count` rows nearest to `question`, the nearest first; fewer where the others have nothing in common."""
         asked = _runs([question])
-        which = np.searchsorted(self._runs, asked.runs)
-        is_there = np.zeros(len(which), dtype=bool)
-        inside = which < len(self._runs)
-        is_there[inside] = self._runs[which[inside]] == asked.runs[inside]
-        # A run that no row has is as rare as if half a row had it.
-        rarities = self._rarity(np.full(len(which), 0.5))
-        rarities[is_there] = self._rarities[which[is_there]]
+        which, is_there, rarities = self._looked_up(asked.runs)
         weights = asked.frequencies * rarities
         shared = np.zeros(len(self._rows))
         for run, weight in zip(which[is_there], weights[is_there], strict=True):
@@ -79,6 +73,31 @@ class Search:
         # A stable sort: of equals the one that stands first in the table.
         order = np.argsort(-scores, kind="stable")[:count]
         return [Found(self._rows[alike[place]], float(scores[place])) for place in order]
+
+    def share_asked(self, question: str, row: Row) -> float:
+        """How much of the row's own question stands in `question`, rare runs counting more: 1 where it is all there,
+        whatever stands around it; of several wordings the best."""
+        asked = _runs([question]).runs
+        return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
+
+    def _share_in(self, asked: npt.NDArray[np.uint64], wording: str) -> float:
+        runs = _runs([wording]).runs
+        *_, rarities = self._looked_up(runs)
+        whole = float(rarities.sum())
+        return float(rarities[np.isin(runs, asked)].sum()) / whole if whole else 0.0
+
+    def _looked_up(
+        self, runs: npt.NDArray[np.uint64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+        """The place of each run among those of the table, whether it is there, and its rarity."""
+        which = np.searchsorted(self._runs, runs)
+        is_there = np.zeros(len(which), dtype=bool)
+        inside = which < len(self._runs)
+        is_there[inside] = self._runs[which[inside]] == runs[inside]
+        # A run that no row has is as rare as if half a row had it.
+        rarities = self._rarity(np.full(len(which), 0.5))
+        rarities[is_there] = self._rarities[which[is_there]]
+        return which, is_there, rarities
 
     def _rarity(self, rows_with: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """The inverse document frequency of runs that so many rows have."""

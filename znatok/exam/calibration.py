@@ -39,7 +39,7 @@ def calibrate(
 
 def _judged(item: Item, draft: Draft, search: Search, renderer: Renderer, marker: Marker) -> Judged:
     reference, found = item.question.reference, search.best(item.question.question, CLOSEST)
-    evidence, said = gather(draft, found, search, renderer)
+    evidence, said = gather(item.question.question, draft, found, search, renderer)
     return Judged(
         item.set_name,
         evidence.numbers(),

@@ -28,7 +28,7 @@ def consult(
 ) -> Consulted:
     """What becomes of a question that the weights answered with `draft`; its marks, and whether it is exact."""
     found = judge.closest(question.question)
-    verdict = judge.verdict(draft, found)
+    verdict = judge.verdict(question.question, draft, found)
     if verdict.row:
         marked = marker.written(question, verdict.row.answer)
         is_exact = verdict.row.answer == question.reference if question.reference else None
