@@ -4,7 +4,7 @@ from math import log
 
 import pytest
 
-from tests.answering.taught import AGREES, FINDS, KNOWN, NEVER, OTHER, STRANGE, by, judge_of, taught_network
+from tests.answering.taught import AGREES, FINDS, KNOWN, NAMES, NEVER, OTHER, STRANGE, by, judge_of, taught_network
 from tests.tiny import PEFT_TALKS
 from znatok.answering.evidence import HEAD, Draft
 from znatok.answering.policies import answered
@@ -71,7 +71,8 @@ def test_of_two_rows_the_more_probable_one_is_given(taught):
     assert verdict(taught, STRANGE, KNOWN.answer, said, found, sure=0.99).row == KNOWN
     assert verdict(taught, STRANGE, KNOWN.answer, found, said, sure=0.99).row == OTHER
     for one, other in ((said, found), (found, said)):
-        confidences = [one.probability([0, 0, 0, 0, 1, 0]), other.probability([0, 0, 0, 0, 1, 0])]
+        told = [float(name == "said") for name in NAMES]
+        confidences = [one.probability(told), other.probability(told)]
         chosen = verdict(taught, STRANGE, KNOWN.answer, one, other, sure=0.99)
         assert chosen.confidence == pytest.approx(max(confidences))
 
