@@ -2,7 +2,21 @@ import os
 
 import pytest
 
+from tests.tiny import tiny_folder
+from tests.training.runs import write_table
 from znatok.training import updates
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a base of two layers."""
+    return tiny_folder(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A table of five rows."""
+    return write_table(tmp_path_factory.mktemp("table"))
 
 
 @pytest.fixture(autouse=True)

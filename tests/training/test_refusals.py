@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rapidfuzz import fuzz, process
 
-from tests.tiny import PEFT_TALKS, tiny_folder, tiny_network, tiny_renderer
-from tests.training.runs import learned, lines, write_table
+from tests.tiny import PEFT_TALKS, tiny_network, tiny_renderer
+from tests.training.runs import learned, lines
 from tests.training.test_replay import examined
 from znatok.data.likeness import ALIKE, plain
 from znatok.data.read import read_table
@@ -135,16 +135,6 @@ def test_what_takes_more_tokens_than_a_batch_may_is_not_asked():
 
 
 # ---- a run -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_folder(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    return write_table(tmp_path_factory.mktemp("table"))
 
 
 def test_a_strict_run_trains_on_refusals_counts_their_tokens_and_forecasts_them(table, model, tmp_path):

@@ -11,8 +11,8 @@ import torch
 from rapidfuzz import fuzz, process
 
 from tests.model import test_engine
-from tests.tiny import PEFT_TALKS, tiny_folder, tiny_network, tiny_renderer
-from tests.training.runs import begun, gone_on, learned, lines, weights, write_table
+from tests.tiny import PEFT_TALKS, tiny_network, tiny_renderer
+from tests.training.runs import begun, gone_on, learned, lines, weights
 from znatok.data.batch import make_batch
 from znatok.data.likeness import ALIKE, plain
 from znatok.exam.forgetting import as_plain_text, general
@@ -316,16 +316,6 @@ def test_in_float16_both_gradients_are_scaled_alike():
 
 
 # ---- a run -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_folder(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    return write_table(tmp_path_factory.mktemp("table"))
 
 
 def end_of(told):

@@ -9,7 +9,7 @@ import torch
 
 from tests.test_wrong_turns import refuse
 from tests.tiny import PEFT_TALKS, tiny_folder
-from tests.training.runs import LEARNS, TABLE, begun, gone_on, learned, lines, until, weights, write_table
+from tests.training.runs import LEARNS, TABLE, begun, gone_on, learned, lines, until, weights
 from znatok import cli, messages
 from znatok.errors import ModelError, RunError
 from znatok.run_folder import RunFolder, write_json
@@ -35,16 +35,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch_dtype.*:FutureWarning"),
     pytest.mark.usefixtures("one_cpu"),
 ]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_folder(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    return write_table(tmp_path_factory.mktemp("table"))
 
 
 @pytest.fixture(scope="module")

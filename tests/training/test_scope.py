@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.tiny import tiny_folder, tiny_renderer
+from tests.tiny import tiny_renderer
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.messages import text
@@ -66,11 +66,6 @@ def test_quick_and_classic_refuse_nothing_unless_they_are_told_to(preset):
     assert scope_of(RUSSIAN, preset=preset).reason == text("plan.why.scope_preset")
     assert scope_of(RUSSIAN, preset=preset).refusal is None
     assert scope_of(RUSSIAN, preset=preset, scope="strict").refusal
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tiny_folder(tmp_path_factory.mktemp("tiny") / "model")
 
 
 @pytest.fixture(scope="module")
