@@ -134,6 +134,11 @@ def test_what_takes_more_tokens_than_a_batch_may_is_not_asked():
     assert any(len(renderer.conversation(one, REFUSALS["ru"]).ids) > 120 for one in elsewhere("ru"))
 
 
+def test_where_every_question_takes_too_many_tokens_nothing_is_declined():
+    refusals = refusals_of(rows_of(TABLES["ru"][0]), longest=3)
+    assert refusals.due(State(9, 9, exposures=10_000), 4) == ()
+
+
 # ---- a run -----------------------------------------------------------------------------------------------------------
 
 
