@@ -71,8 +71,10 @@ class Refusals:
         self._by_ending = _by_ending(self._far, self._stems) if language in languages_of(rows) else {}
 
     def due(self, state: State, rows_shown: int) -> tuple[Batch, ...]:
-        """What is declined in the update that shows so many rows: a batch of as many as rows have, or nothing yet; never
-        anything where every shipped question is near to a row or too long."""
+        """What is declined in the update that shows so many rows: a batch of as many as rows have, or nothing yet.
+
+        Nothing ever where every shipped question is near to a row or too long.
+        """
         if not self._far or int(REFUSAL_SHARE * (state.exposures + rows_shown)) - state.refusals < self._batch_size:
             return ()
         return (make_batch([self._rendered(state.refusals + place) for place in range(self._batch_size)]),)
