@@ -448,9 +448,10 @@ def test_metrics_that_cannot_be_written_never_stop_training(table, model, whole,
 
 
 @pytest.mark.slow
-def test_a_loss_that_runs_away_goes_back_once_and_then_ends(table, model, tmp_path):
-    wild = {"learning_rate": 0.9, "warmup_steps": 2000, "num_train_epochs": 600.0, "lr_scheduler_type": "linear"}
-    wild |= {"scope": "open", "replay": 0.0, "rewording_mix": ("noise",)}  # little that holds it back
+@pytest.mark.parametrize(("scope", "warmup_steps"), [("open", 2000), ("strict", 6000)])
+def test_a_loss_that_runs_away_goes_back_once_and_then_ends(table, model, tmp_path, scope, warmup_steps):
+    wild = {"learning_rate": 0.9, "warmup_steps": warmup_steps, "num_train_epochs": 600.0, "scope": scope}
+    wild |= {"lr_scheduler_type": "linear", "replay": 0.0, "rewording_mix": ("noise",)}
     events = learned(table, model, tmp_path / "run", **wild)
     (back,) = of(FellBack, events)
     assert back.rows == ()
