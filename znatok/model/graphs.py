@@ -98,9 +98,11 @@ class Graphs:
     def _prepare(self, size: _Size) -> _Padded:
         """The pass, launched kernel by kernel."""
         device = self._weights[0].device
+        gradients = []
         for weight in self._weights:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
+            gradients.append(weight.grad)
         ids_BL = torch.zeros(size.rows, size.columns, dtype=torch.int64, device=device)
         position_N, target_N = (torch.zeros(size.answers, dtype=torch.int64, device=device) for _ in range(2))
         weight_N = torch.zeros(size.answers, device=device)
@@ -108,7 +110,8 @@ class Graphs:
 
         def once() -> tuple[Tensor, ...]:
             loss, *of_each = self._run(ids_BL, position_N, target_N, weight_N)
-            (loss * factor).backward()  # type: ignore[no-untyped-call]
+            # Autograd itself would add them one by one: hundreds of kernels.
+            torch._foreach_add_(gradients, torch.autograd.grad(loss * factor, self._weights))
             return loss.detach(), *of_each
 
         return _Padded(ids_BL, position_N, target_N, weight_N, factor, once)
