@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from znatok.answering.evidence import HEAD
 from znatok.data.likeness import plain
@@ -75,7 +76,7 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
-    `declined`: tokens of the refusals for each exposure of a row.
+    `declined`: tokens of the refusals for each exposure of a row.  `history`: the same of the turns before them.
     """
 
     rows: tuple[Row, ...]
@@ -87,11 +88,13 @@ class Lesson:
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
     declined: float = 0.0
+    history: float = 0.0
 
     @property
     def tokens(self) -> int:
-        """Prompt and answer tokens of all exposures, and of what is declined beside them."""
-        return int(self.exposures * sum(self.costs[row.number].tokens + self.declined for row in self.rows))
+        """Prompt and answer tokens of all exposures and the turns before them, and of what is declined beside them."""
+        beside = self.declined + self.history
+        return int(self.exposures * sum(self.costs[row.number].tokens + beside for row in self.rows))
 
     @property
     def replay_cost(self) -> int:
@@ -149,6 +152,14 @@ def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:
     return {row.number: _cost(row, renderer) for row in rows}
 
 
+def history_tokens(share: float, rows: Sequence[Row], costs: dict[int, Cost], renderer: Renderer) -> float:
+    """Tokens of earlier turns for each exposure of a row, where this share of exposures has one. A little too many:
+    turns are left out where they do not fit."""
+    alone, second = renderer.conversation("", ""), renderer.conversation("", "", [("", "")])
+    around = len(second.ids) - 2 * len(alone.ids)
+    return share * (around + fmean(costs[row.number].tokens for row in rows)) if len(rows) > 1 else 0.0
+
+
 def _cost(row: Row, renderer: Renderer) -> Cost:
     wordings = (row.question, *row.paraphrases)
     rendered = [renderer.conversation(wording, row.answer) for wording in wordings]
@@ -163,11 +174,12 @@ def make_lesson(
     tokens_per_second: float,
     lesson_tokens: int = 0,
     declined: float = 0.0,
+    history: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined: tokens of the refusals for
-    each exposure of a row.
+    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined, history: tokens of the
+    refusals, and of the turns before them, for each exposure of a row.
     """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
@@ -178,13 +190,14 @@ def make_lesson(
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
         replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
         mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined, history)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
         some, asked = spread(rows, count), min(sample, count)
-        chosen = Lesson(some, heldout, 1.0, costs, asked, None, settings.replay or 0.0, declined=declined)
+        replay = settings.replay or 0.0
+        chosen = Lesson(some, heldout, 1.0, costs, asked, None, replay, declined=declined, history=history)
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
         if exposures >= ENOUGH_EXPOSURES:
             break

@@ -15,7 +15,7 @@ from znatok.model.base import load_network
 from znatok.model.conversion import Progress
 from znatok.model.network import Dtype, Network, Quantization
 from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
-from znatok.run_folder import RunFolder, read_rows
+from znatok.run_folder import RunFolder, is_open, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def load_judge(talker: Talker) -> Judge | None:
         rows = read_rows(talker.run, "trained")
     except (OSError, RunError, KeyError, TypeError):
         return None
-    return Judge(Search(rows), talker.renderer, calibration) if rows else None
+    return Judge(Search(rows), talker.renderer, calibration, is_open(talker.run)) if rows else None
 
 
 def is_adapter_folder(path: Path) -> bool:

@@ -12,6 +12,8 @@ MOST_SHOWN = 0.99
 def source_in_words(answered: Answered) -> str:
     """The source with its confidence, such as "from the model's memory, 97%"."""
     percent = f"{100 * min(answered.confidence, MOST_SHOWN):.0f}"
+    if answered.source == "outside":  # nothing is known of how right it is
+        return text("chat.source.outside")
     if answered.row is None:
         return text(f"chat.source.{answered.source}", percent=percent)
     return text("chat.source.row", row=answered.row.number, percent=percent)
