@@ -24,7 +24,7 @@ LESSON_TOKENS = {"cuda": 12_000_000, "bfloat16": 400_000, "float32": 130_000}
 than they have to be. Some ten minutes on two cores, fewer on a GPU. Not the speed as measured: the same table has to
 give the same lesson each time."""
 
-FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 48
+FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 64
 """What rows are shown at least, unless asked otherwise, and at most; in between, from where on there is time to learn
 more than the rows themselves. docs/recipe.md has the curve."""
 
@@ -60,6 +60,24 @@ RESERVE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Declining:
+    """Under `strict`: questions that are declined for each exposure of a row, and the share of near ones in them."""
+
+    share: float
+    near_share: float
+
+
+FEW_DECLINED, MANY_DECLINED = Declining(0.3, 0.0), Declining(0.5, 0.15)
+"""Being short, they take a tenth of the tokens, or a sixth. In few exposures near ones make the model decline rows that
+are asked in other words, so there are none. docs/recipe.md has the figures."""
+
+
+def declining(exposures: float) -> Declining:
+    """What is declined in a lesson of so many exposures."""
+    return MANY_DECLINED if exposures >= MANY_EXPOSURES else FEW_DECLINED
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Tokens of one row: in all, of its answer, which are the trained ones, and in all where it is asked the longest.
 
@@ -76,7 +94,7 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
-    `declined`: tokens of the refusals for each exposure of a row.  `history`: the same of the turns before them.
+    `refusal_tokens`: those of a question that is declined.  `history`: of the turns before a row, for each exposure.
     """
 
     rows: tuple[Row, ...]
@@ -87,13 +105,13 @@ class Lesson:
     reason: str | None
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
-    declined: float = 0.0
+    refusal_tokens: float = 0.0
     history: float = 0.0
 
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures and the turns before them, and of what is declined beside them."""
-        beside = self.declined + self.history
+        beside = declining(self.exposures).share * self.refusal_tokens + self.history
         return int(self.exposures * sum(self.costs[row.number].tokens + beside for row in self.rows))
 
     @property
@@ -173,13 +191,13 @@ def make_lesson(
     costs: dict[int, Cost],
     tokens_per_second: float,
     lesson_tokens: int = 0,
-    declined: float = 0.0,
+    refusal_tokens: float = 0.0,
     history: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined, history: tokens of the
-    refusals, and of the turns before them, for each exposure of a row.
+    lesson_tokens: up to so many, rows are shown more often than they have to be.  refusal_tokens: those of a question
+    that is declined.  history: those of the turns before a row, for each exposure.
     """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
@@ -190,15 +208,19 @@ def make_lesson(
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
         replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
         mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined, history)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, refusal_tokens, history)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
         some, asked = spread(rows, count), min(sample, count)
         replay = settings.replay or 0.0
-        chosen = Lesson(some, heldout, 1.0, costs, asked, None, replay, declined=declined, history=history)
-        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
+        # Many exposures, in which more is declined, so that the time suffices for few, too.
+        chosen = Lesson(
+            some, heldout, MANY_EXPOSURES, costs, asked, None, replay, _mix(settings, 0), refusal_tokens, history
+        )
+        once = (chosen.tokens + chosen.replay_cost) / chosen.exposures
+        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / once)
         if exposures >= ENOUGH_EXPOSURES:
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)

@@ -19,7 +19,7 @@ from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, RewordingFamily, Settings
 from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, history_tokens, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
-from znatok.training.scope import Scope, decide_scope, declined_tokens
+from znatok.training.scope import Scope, decide_scope, refusal_tokens
 
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
@@ -130,7 +130,7 @@ def make_plan(
     scope = decide_scope(settings, table.rows, costs, renderer)
     if scope.refusal and settings.replay is None:  # what replay keeps is declined
         settings = settings.model_copy(update={"replay": 0.0})
-    declined = declined_tokens(scope, table.rows, renderer)
+    declined = refusal_tokens(scope, table.rows, renderer)
     history = history_tokens(settings.history_share, table.rows, costs, renderer)
     lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined, history)
     longest = max(lesson.longest, min(2 * lesson.longest, LONGEST)) if lesson.history else lesson.longest
