@@ -13,7 +13,7 @@ from tests.model.test_graphs import gradients, on_gpu
 from tests.model.test_quantised import source
 from tests.tiny import PEFT_TALKS, tiny_folder
 from tests.training.runs import weights, write_table
-from znatok.model.base import load_network
+from znatok.model.base import load_by_transformers
 from znatok.training.step import Updater
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 
 def quantised(folder, quantization, dtype="bfloat16", shape="llama, tied"):
     base_model(shape).save_pretrained(folder)
-    model = load_network(source(folder), dtype, "cuda", quantization)
+    model = load_by_transformers(source(folder), dtype, "cuda", quantization)
     add_adapter(model, ALL_LINEAR)
     model.train()
     return model
