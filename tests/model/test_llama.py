@@ -162,7 +162,11 @@ def test_an_adapter_of_peft_is_put_on_with_its_own_ranks_and_scales(tmp_path):
         tensors[name] = tensors[name][part].clone()
     weights.unlink()
     save_file(tensors, weights)
-    patterns = {"rank_pattern": {"layers.0.self_attn.q_proj": 4}, "alpha_pattern": {"down_proj": 64}, "use_rslora": True}
+    patterns = {
+        "rank_pattern": {"layers.0.self_attn.q_proj": 4},
+        "alpha_pattern": {"down_proj": 64},
+        "use_rslora": True,
+    }
     config.write_text(json.dumps(json.loads(config.read_text(encoding="utf-8")) | patterns), encoding="utf-8")
     losses = []
     for load in (load_network, load_by_transformers):
@@ -190,7 +194,7 @@ def test_the_rotation_of_llama_3_is_read_as_it_was_written_before_and_since(tmp_
     saved(tmp_path)
     said = dict(LLAMA3)
     theta = {"rope_theta": said.pop("rope_theta")} if spelling == "rope_scaling" else {}
-    change(tmp_path, rope_parameters=None, **{spelling: said}, **theta)
+    change(tmp_path, **{"rope_parameters": None, spelling: said, **theta})
     ours, theirs = map(move, both(tmp_path))
     assert ours.loss(batch(300)) == theirs.loss(batch(300))
 

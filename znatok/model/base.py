@@ -28,9 +28,11 @@ def load_network(
     Raises ModelError where transformers does not know the model, or some of its weights are not there.
     """
     torch.manual_seed(seed)
+    model = None
     if not drops and not any(name.endswith("lm_head") for name in targets):
-        if model := load_llama(source.folder, getattr(torch, dtype), device, quantization):
-            return Network(model, source, quantization)
+        model = load_llama(source.folder, getattr(torch, dtype), device, quantization)
+    if model is not None:
+        return Network(model, source, quantization)
     return load_by_transformers(source, dtype, device, quantization, seed)
 
 

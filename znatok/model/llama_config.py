@@ -98,7 +98,7 @@ def _head(config: dict[str, Any], share: int) -> int:
 def _biased(config: dict[str, Any]) -> frozenset[str]:
     if config["model_type"] == "qwen2":
         return frozenset(_ATTENTION[:3])
-    names = _ATTENTION if _flag(config, "attention_bias") else ()
+    names: tuple[str, ...] = _ATTENTION if _flag(config, "attention_bias") else ()
     if config["model_type"] == "llama" and _flag(config, "mlp_bias"):
         names += _FEED
     return frozenset(names)

@@ -29,7 +29,7 @@ class Rotary(nn.Module):
 
 def _frequencies(head: int, rope: dict[str, Any]) -> Tensor:
     """Radians a place, of each pair of a head's numbers."""
-    plain_D = 1.0 / (rope["rope_theta"] ** (torch.arange(0, head, 2, dtype=torch.float32) / head))
+    plain_D: Tensor = 1.0 / (rope["rope_theta"] ** (torch.arange(0, head, 2, dtype=torch.float32) / head))
     if rope["rope_type"] == "default":
         return plain_D
     factor, low, high = rope["factor"], rope["low_freq_factor"], rope["high_freq_factor"]
