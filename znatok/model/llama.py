@@ -38,7 +38,9 @@ class Llama(nn.Module):
 class _Decoder(nn.Module):
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, device="meta")
+        # Its own beginning, normally distributed, would import the compiler of torch for a weight without memory.
+        words_VH = torch.empty(config.vocab_size, config.hidden_size, device="meta")
+        self.embed_tokens = nn.Embedding.from_pretrained(words_VH)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = _RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.rotary_emb = Rotary(config.head_dim, config.rope_parameters)
