@@ -40,7 +40,7 @@ class _Decoder(nn.Module):
         super().__init__()
         # Its own beginning, normally distributed, would import the compiler of torch for a weight without memory.
         words_VH = torch.empty(config.vocab_size, config.hidden_size, device="meta")
-        self.embed_tokens = nn.Embedding.from_pretrained(words_VH)
+        self.embed_tokens = nn.Embedding.from_pretrained(words_VH)  # type: ignore[no-untyped-call]
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = _RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.rotary_emb = Rotary(config.head_dim, config.rope_parameters)
