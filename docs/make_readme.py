@@ -51,7 +51,7 @@ WORDS = {
         },
         "by_plan": {
             "learning_rate": "by the model's width: {learning_rate:g}",
-            "num_train_epochs": "16, where there is time up to 48",
+            "num_train_epochs": "16, where there is time up to 64",
             "replay": "0.1 where there is time, under `open`",
         },
         "auto": "chosen for the machine",
@@ -86,7 +86,7 @@ WORDS = {
         },
         "by_plan": {
             "learning_rate": "по ширине модели: {learning_rate:g}",
-            "num_train_epochs": "16, где есть время, до 48",
+            "num_train_epochs": "16, где есть время, до 64",
             "replay": "0.1, где есть время, при `open`",
         },
         "auto": "по машине",
