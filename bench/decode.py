@@ -22,7 +22,7 @@ from typing import Any
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.model import machine
-from znatok.model.base import load_network
+from znatok.model.base import load_by_transformers
 from znatok.model.network import Adapter, Network
 from znatok.model.source import find_base, tokenizer_file
 
@@ -45,7 +45,7 @@ def main() -> None:
     source = find_base(asked.model)
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     dtype = asked.dtype or (machine.cpu_dtype().name if asked.device == "cpu" else "bfloat16")
-    network = load_network(source, dtype, asked.device)
+    network = load_by_transformers(source, dtype, asked.device)
     if asked.adapter:
         add_adapter(network)
     network.use()

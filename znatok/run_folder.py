@@ -180,6 +180,14 @@ def read_rows(run: RunFolder, use: str) -> tuple[Row, ...]:
     return tuple(_row(record) for record in read_lines(run.rows) if record["use"] == use)
 
 
+def is_open(run: RunFolder) -> bool:
+    """Whether the scope of the run is `open`, as its plan has it."""
+    try:
+        return bool(json.loads(run.plan.read_bytes())["scope"] == "open")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _row(record: dict[str, Any]) -> Row:
     uses: dict[str, list[str]] = {"trained": [], "examined": [], "left": []}
     for paraphrase in record.get("paraphrases", ()):

@@ -42,5 +42,6 @@ AGREES, FINDS, NEVER = by(agrees=1.0), by(likeness=99.0), by()
 """Regressions that believe what weights and search both say; whatever is found; nothing."""
 
 
-def judge_of(network, renderer, weights, search, sure=0.5, least=0.5, rows=ROWS):
-    return Judge(Search(rows), renderer, Calibration(weights, search, sure, least, {"answerable": 3}))
+def judge_of(network, renderer, weights, search, sure=0.5, least=0.5, rows=ROWS, far=None, is_open=True):
+    calibration = Calibration(weights, search, sure, least, far, {"answerable": 3})
+    return Judge(Search(rows), renderer, calibration, is_open)

@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 
 from znatok.answering.confidence import (
+    FAR_LOST,
     FAR_TARGET,
     NEAR_TARGET,
     WRONG_TARGET,
@@ -130,6 +131,40 @@ def test_where_the_weights_spoil_the_row_that_they_tell_the_row_is_given():
     assert (right, wrong) == (1, 0)
 
 
+def at(kind, *likenesses):
+    return [judged(kind, likeness, False, None, False) for likeness in likenesses]
+
+
+def test_far_is_as_like_as_a_far_question_may_be_and_hardly_any_answerable_one_is():
+    known = at("answerable", *[place / 200 for place in range(100, 200)])
+    assert fit_calibration([*known, *at("far", 0.1, 0.3, 0.505, 0.52)]).far == 0.505
+    far = fit_calibration([*known, *at("far", 0.1, 0.3, 0.9)]).far
+    assert far == 0.3
+    calibration = fit_calibration([*known, *at("far", *[place / 100 for place in range(100)])])
+    assert sum(calibration.is_far(place / 200) for place in range(100, 200)) / 100 <= FAR_LOST
+    assert calibration.is_far(0.4)
+    assert not calibration.is_far(0.6)
+
+
+def test_near_questions_do_not_move_what_is_far():
+    known, far = at("answerable", *[0.5] * 60), at("far", 0.1, 0.2)
+    assert fit_calibration([*known, *far]).far == fit_calibration([*known, *far, *at("near", 0.3, 0.4)]).far == 0.2
+
+
+def test_where_no_far_question_stands_apart_none_is_far():
+    calibration = fit_calibration([*at("answerable", *[0.0] * 60), *at("far", 0.0, 0.2)])
+    assert calibration.far is None
+    assert not calibration.is_far(0.0)
+    assert fit_calibration(at("answerable", 0.5, 0.6)).far is None
+
+
+def test_a_calibration_of_before_knows_no_far_question(calibration, tmp_path):
+    run, record = RunFolder(tmp_path), calibration.describe()
+    del record["far"]
+    write_json(run.confidence, record)
+    assert read_calibration(run).far is None
+
+
 def test_a_calibration_is_kept_and_read_back(calibration, tmp_path):
     run = RunFolder(tmp_path)
     assert read_calibration(run) is None
@@ -143,6 +178,7 @@ def test_a_calibration_is_kept_and_read_back(calibration, tmp_path):
     [
         lambda record: record.pop("sure"),
         lambda record: record.update(least="often"),
+        lambda record: record.update(far="off"),
         lambda record: record["search"]["weights"].pop(),
         lambda record: record["weights"].update(scales=[0] * INPUTS),
         lambda record: record.update(weights=[]),

@@ -95,6 +95,49 @@ def test_where_no_row_has_anything_in_common_the_weights_answer_or_the_row_that_
     assert verdict(taught, "ξψ", OTHER.answer, NEVER, FINDS).row == OTHER
 
 
+ELSE = "Не знаю, спросите у соседа во дворе."
+"""An answer that is like no row's."""
+
+
+def outside(taught, answer=ELSE, question="Где живёт кит?", weights=NEVER, search=NEVER, **named):
+    return verdict(taught, question, answer, weights, search, **({"far": 0.9} | named))
+
+
+def test_far_from_all_rows_the_weights_answer_and_what_they_say_is_not_from_the_table(taught):
+    assert outside(taught).source == "outside"
+    assert not outside(taught).is_declined
+    assert outside(taught, question="ξψ", far=0.0).source == "outside"
+
+
+def test_nearer_than_that_or_under_strict_it_is_declined_as_before(taught):
+    assert outside(taught, far=0.0).source == "declined"
+    assert outside(taught, far=None, question="ξψ").source == "declined"
+    assert outside(taught, is_open=False).source == "declined"
+    assert outside(taught, is_open=False) == outside(taught, far=None)
+
+
+def test_a_rows_answer_is_never_given_as_one_from_outside_the_table(taught):
+    for row in (KNOWN, OTHER):
+        assert outside(taught, row.answer).source == "declined"
+        assert outside(taught, row.answer + " И ещё кое-что.").source == "declined"
+
+
+def test_a_row_that_is_sure_is_given_however_far_the_question(taught):
+    assert outside(taught, question=STRANGE, search=FINDS).source == "row"
+    assert outside(taught, KNOWN.answer, KNOWN.question, weights=AGREES).source == "weights"
+
+
+def test_the_weights_sure_of_what_no_row_says_are_marked_too(taught):
+    assert outside(taught, weights=by(mean=9.0)).source == "outside"
+
+
+def test_grounded_and_weights_know_no_outside(taught):
+    for policy, source in (("auto", "outside"), ("grounded", "weights"), ("weights", "weights")):
+        found, text = told(taught, "ξψ", policy, weights=NEVER, search=NEVER, far=0.9)
+        assert (found.source, found.row) == (source, None)
+        assert text == told(taught, "ξψ", "weights")[1]
+
+
 def test_an_answer_comes_whole_though_it_is_judged_by_its_beginning(taught):
     network, renderer = taught
     judge = judge_of(network, renderer, AGREES, FINDS)

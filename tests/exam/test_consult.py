@@ -23,9 +23,9 @@ def taught():
     return taught_network()
 
 
-def examined(taught, sets, search=FINDS, weights=AGREES, least=0.5):
+def examined(taught, sets, search=FINDS, weights=AGREES, least=0.5, **named):
     network, renderer = taught
-    judge = judge_of(network, renderer, weights, search, least=least)
+    judge = judge_of(network, renderer, weights, search, least=least, **named)
     *progress, result = examine(network, renderer, sets, ROWS, judge=judge)
     assert all(isinstance(piece, ExamProgress) for piece in progress)
     assert progress[-1].done == progress[-1].total
@@ -74,6 +74,31 @@ def test_questions_that_no_row_answers_are_declined_or_answered_all_the_same(tau
         assert auto["confidently_wrong"] == (0 if is_declined else grounded["confidently_wrong"])
         assert auto["passed"] is auto["among_three"] is auto["exact"] is None
         assert "declined" not in grounded
+
+
+FOREIGN = QuestionSet("unknown_far", (Question(0, "ξψ", ""),))
+
+
+def test_an_answer_from_outside_the_table_is_neither_declined_nor_confidently_wrong(taught):
+    result = examined(taught, [FOREIGN], search=NEVER, weights=NEVER, far=0.0)
+    auto, (record,) = result.sets["unknown_far"]["auto"], result.answers
+    assert record["auto"]["source"] == "outside"
+    assert record["auto"]["row"] is None
+    assert (auto["declined"], auto["confidently_wrong"], auto["n_generated"]) == (0, 0, 1)
+
+
+def test_under_strict_it_is_declined_as_before(taught):
+    strict = examined(taught, [FOREIGN, OWN], search=NEVER, weights=NEVER, far=0.9, is_open=False)
+    assert strict.answers == examined(taught, [FOREIGN, OWN], search=NEVER, weights=NEVER).answers
+    assert strict.sets["unknown_far"]["auto"]["declined"] == 1
+
+
+def test_where_a_row_had_the_answer_one_from_outside_the_table_is_wrong(taught):
+    missed = QuestionSet("questions", (Question(2, "ξψ", OTHER.answer),))
+    result = examined(taught, [missed], search=NEVER, weights=NEVER, far=0.0)
+    auto = result.sets["questions"]["auto"]
+    assert result.answers[0]["auto"]["source"] == "outside"
+    assert (auto["passed"], auto["exact"], auto["declined"], auto["confidently_wrong"]) == (0, 0, 0, 1)
 
 
 def test_the_answers_of_the_weights_are_what_they_are_without(taught):

@@ -13,7 +13,7 @@ from tests.model.test_graphs import gradients, on_gpu
 from tests.model.test_quantised import source
 from tests.tiny import PEFT_TALKS, tiny_folder
 from tests.training.runs import weights, write_table
-from znatok.model.base import load_network
+from znatok.model.base import load_by_transformers, load_network
 from znatok.training.step import Updater
 
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 
 def quantised(folder, quantization, dtype="bfloat16", shape="llama, tied"):
     base_model(shape).save_pretrained(folder)
-    model = load_network(source(folder), dtype, "cuda", quantization)
+    model = load_by_transformers(source(folder), dtype, "cuda", quantization)
     add_adapter(model, ALL_LINEAR)
     model.train()
     return model
@@ -147,3 +147,14 @@ def run_alone(code: str) -> None:
     """In a process of its own, since torch is told for all of a process."""
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+def test_on_a_gpu_our_own_container_holds_what_transformers_loads(tmp_path, quantization):
+    base_model("qwen2").save_pretrained(tmp_path)
+    losses = []
+    for load in (load_network, load_by_transformers):
+        model = load(source(tmp_path), "bfloat16", "cuda", quantization, seed=5)
+        add_adapter(model)
+        losses.append(model.loss(batch(23, 40)))
+    assert losses[0] == losses[1]

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from tests.model.test_decode import LENGTHS, LIMITS, STOP, prompts
 from tests.model.test_engine import add_adapter, base_model, batch, loss_and_gradients, worst
 from tests.tiny import PEFT_TALKS
-from znatok.model.base import load_network
+from znatok.model.base import load_by_transformers
 from znatok.model.engine import can_run
 from znatok.model.joint import linear_kind
 from znatok.model.network import ALL_LINEAR, Network
@@ -30,7 +30,7 @@ def source(folder: Path) -> BaseSource:
 
 def quantised(folder, quantization, shape="llama, tied", dtype="float32", targets=ALL_LINEAR, dropout=0.0) -> Network:
     base_model(shape).save_pretrained(folder)
-    model = load_network(source(folder), dtype, "cpu", quantization)
+    model = load_by_transformers(source(folder), dtype, "cpu", quantization)
     add_adapter(model, targets, dropout)
     model.train()
     return model

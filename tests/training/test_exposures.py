@@ -134,6 +134,87 @@ def test_rows_shown_again_come_in_the_words_of_the_table():
         assert one.ids_BL.tolist() == two.ids_BL.tolist()
 
 
+# ---- another row in front --------------------------------------------------------------------------------------------
+
+
+def conversations(history_share, passes=1, rows=ROWS, **asked):
+    """What was shown: ids without padding, the place where the trained part begins, the place of the row."""
+    settings = {"batch_size": 5, "rewording": 0.0, "seed": 0} | asked
+    exposures = Exposures(rows, tiny_renderer(), history_share=history_share, **settings)
+    for batch, places in islice(exposures, passes * -(-len(rows) // 5)):
+        for number, place in enumerate(places):
+            answer = batch.target_N[batch.row_N == number]
+            line = batch.ids_BL[number].tolist()
+            yield line, answer.tolist(), place
+
+
+def earlier(line, place, rows=ROWS):
+    """The place of the row that came before; None where none did."""
+    renderer, own = tiny_renderer(), rows[place]
+    for other, row in enumerate(rows):
+        whole = renderer.conversation(own.question, own.answer, [(row.question, row.answer)]).ids
+        if tuple(line[: len(whole) - 1]) == whole[:-1]:
+            return other
+    alone = renderer.conversation(own.question, own.answer).ids
+    assert tuple(line[: len(alone) - 1]) == alone[:-1]
+    return None
+
+
+def test_a_share_of_exposures_comes_after_another_row_of_the_table():
+    before = [(earlier(line, place), place) for line, _, place in conversations(0.3, passes=60)]
+    assert abs(sum(other is not None for other, _ in before) / len(before) - 0.3) < 0.06
+    assert all(other != place for other, place in before)
+    assert {other for other, _ in before} == {None, *range(10)}
+    assert all(earlier(line, place) is not None for line, _, place in conversations(1.0))
+    assert all(earlier(line, place) is None for line, _, place in conversations(0.0))
+
+
+def test_nothing_of_the_row_in_front_is_trained():
+    renderer = tiny_renderer()
+    for _, answer, place in conversations(1.0):
+        alone = renderer.conversation(ROWS[place].question, ROWS[place].answer)
+        assert tuple(answer) == alone.ids[alone.answer_start :]
+
+
+def test_where_no_share_is_asked_for_the_stream_is_what_it_was():
+    plain = [batch.ids_BL.tolist() for batch, _ in first(9)]
+    same = Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.5, seed=0, history_share=0.0, longest=1)
+    assert [batch.ids_BL.tolist() for batch, _ in islice(same, 9)] == plain
+
+
+def test_what_would_be_too_long_comes_alone_and_no_row_is_left_out():
+    renderer = tiny_renderer()
+    rows = [*ROWS[:9], replace(ROWS[9], answer="Очень длинный ответ. " * 9)]
+    longest = len(renderer.conversation(rows[9].question, rows[9].answer).ids)
+    shown = list(conversations(1.0, passes=4, rows=rows, longest=longest))
+    assert sorted(place for *_, place in shown) == sorted([*range(10)] * 4)
+    assert all(earlier(line, place, rows) != 9 for line, _, place in shown)
+    assert all(earlier(line, place, rows) is None for line, _, place in shown if place == 9)
+    assert sum(earlier(line, place, rows) is not None for line, _, place in shown) > 25
+    for line, *_ in conversations(1.0, passes=4, rows=rows, longest=longest):
+        assert len(line) <= longest
+
+
+def test_a_table_of_one_row_has_no_other_to_come_before():
+    ((line, _, place),) = conversations(1.0, rows=ROWS[:1])
+    assert earlier(line, place) is None
+
+
+def test_with_rows_in_front_the_stream_goes_on_from_any_place_too():
+    def fresh():
+        return Exposures(OWN, tiny_renderer(), batch_size=4, rewording=0.65, seed=5, history_share=0.4)
+
+    def as_lists(stream, count):
+        return [(batch.ids_BL.tolist(), places) for batch, places in islice(stream, count)]
+
+    whole = as_lists(fresh(), 9)
+    for stopped in range(9):
+        exposures, resumed = fresh(), fresh()
+        list(islice(exposures, stopped))
+        resumed.restore(json.loads(json.dumps(exposures.position())))
+        assert as_lists(resumed, 9 - stopped) == whole[stopped:]
+
+
 # ---- going on --------------------------------------------------------------------------------------------------------
 
 

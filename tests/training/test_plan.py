@@ -261,3 +261,37 @@ def test_the_forecast_of_tokens_is_what_the_stream_then_takes(base, table):
     stream = Exposures(plan.rows, renderer, batch_size=25, rewording=0.0, seed=0)
     taken = sum(batch.tokens for batch, _ in islice(stream, 5 * 8))
     assert taken / 8 == pytest.approx(plan.tokens / plan.exposures, rel=0.1)
+
+
+def test_a_share_of_earlier_turns_is_in_the_plan_and_in_its_forecast(base, table):
+    from itertools import islice
+
+    from znatok.training.exposures import Exposures
+
+    plan = plan_of(base, table, rewording=0.0, history_share=0.5)
+    ((value, why),) = [(choice.value, choice.reason) for choice in plan.choices if choice.name == "earlier turns"]
+    assert value == "50% of the exposures"
+    assert "second in a conversation" in why
+    stream = Exposures(plan.rows, base[1], batch_size=25, rewording=0.0, seed=0, history_share=0.5)
+    taken = sum(batch.tokens for batch, _ in islice(stream, 5 * 16))
+    without = plan_of(base, table, rewording=0.0)
+    declined = without.tokens / without.exposures - sum(
+        len(base[1].conversation(row.question, row.answer).ids) for row in plan.rows
+    )
+    assert taken / 16 + declined == pytest.approx(plan.tokens / plan.exposures, rel=0.05)
+    assert plan.exposures == without.exposures
+    assert plan.memory_bytes > without.memory_bytes
+    assert plan.training_seconds > without.training_seconds
+
+
+def test_without_earlier_turns_the_plan_says_nothing_of_them(base, table):
+    assert not [choice for choice in plan_of(base, table).choices if choice.name == "earlier turns"]
+
+
+def test_minutes_leave_room_for_earlier_turns(base, table, monkeypatch):
+    from znatok.model import speed
+
+    monkeypatch.setattr(speed, "forecast_tokens_per_second", lambda *_: 300)
+    few, more = (plan_of(base, table, minutes=4, history_share=share) for share in (1.0, 0.0))
+    assert len(few.rows) < len(more.rows)
+    assert few.seconds <= 240

@@ -21,8 +21,9 @@ from znatok.exam.sets import TOO_NEAR
 from znatok.records import Row
 from znatok.settings import Reading
 from znatok.training.events import Planned, TrainingEnded
-from znatok.training.refusals import NEAR_SHARE, Refusals
-from znatok.training.scope import REFUSAL_SHARE, elsewhere
+from znatok.training.lesson import FEW_DECLINED, MANY_DECLINED, Declining, declining
+from znatok.training.refusals import Refusals
+from znatok.training.scope import elsewhere
 from znatok.training.state import State
 
 pytestmark = [
@@ -44,9 +45,12 @@ def rows_of(path) -> tuple[Row, ...]:
     return read_table(path, Reading()).rows
 
 
+SOME = Declining(0.15, 0.25)
+
+
 @cache
 def refusals_of(rows, language="ru", renderer: Renderer | None = None, **changed) -> Refusals:
-    options = {"batch_size": 4, "rewording": 0.65, "longest": 512, "seed": 0} | changed
+    options = {"batch_size": 4, "rewording": 0.65, "longest": 512, "seed": 0, "declining": SOME} | changed
     return Refusals(rows, renderer or tiny_renderer(), REFUSALS[language], **options)
 
 
@@ -87,7 +91,7 @@ def test_no_question_that_is_declined_is_a_rows_in_any_wording(language, path):
     near = [question for question in made if question not in shipped]
     assert not asked & set(map(plain, made))
     assert all(found.score < TOO_NEAR for one in shipped & set(made) for found in search.best(one, 1))
-    assert 0.5 * NEAR_SHARE < len(near) / len(made) < 1.3 * NEAR_SHARE
+    assert 0.5 * SOME.near_share < len(near) / len(made) < 1.3 * SOME.near_share
     for question in near:  # each has a word of more than three letters that no row has
         assert any(len(word) > 3 and stem(word) not in told for word in re.findall(r"\w+", question)), question
 
@@ -124,10 +128,18 @@ def test_refusals_come_in_batches_as_large_as_those_of_rows_until_their_share_is
         state.exposures += 4
         state.refusals += sum(len(batch.ids_BL) for batch in due)
     assert {len(batch.ids_BL) for batch in batches} == {4}
-    assert abs(state.refusals - REFUSAL_SHARE * 4000) < 4
+    assert abs(state.refusals - SOME.share * 4000) < 4
     renderer = tiny_renderer()
     answer = [*renderer.content_ids(REFUSALS["ru"]), renderer.stop_id]
     assert all(batch.target_N.tolist() == answer * 4 for batch in batches[:20])
+
+
+def test_a_short_lesson_declines_less_and_nothing_near():
+    assert declining(16) == FEW_DECLINED
+    assert declining(64) == MANY_DECLINED
+    assert FEW_DECLINED.share < MANY_DECLINED.share
+    refusals = refusals_of(rows_of(TABLES["ru"][0]), rewording=0.0, declining=FEW_DECLINED)
+    assert {refusals.question(number) for number in range(200)} <= set(elsewhere("ru"))
 
 
 def test_what_takes_more_tokens_than_a_batch_may_is_not_asked():

@@ -101,7 +101,7 @@ def test_strict_replays_nothing_unless_replay_is_named(model, table):
 def test_refusals_are_in_the_forecast_but_change_neither_steps_nor_rows(model, table):
     opened, strict = (plan_of(model, table, scope=scope, num_train_epochs=16.0) for scope in ("open", "strict"))
     assert (opened.steps, opened.rows) == (strict.steps, strict.rows)
-    assert 0.02 < strict.tokens / opened.tokens - 1 < 0.3
+    assert 0.05 < strict.tokens / opened.tokens - 1 < 0.6
 
 
 def test_the_plan_says_what_becomes_of_other_questions_and_why(model, table):

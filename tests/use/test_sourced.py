@@ -34,7 +34,11 @@ def talker():
     return Talker(*taught_network(), "tiny", None)
 
 
-def typed(talker, *lines, weights=AGREES, search=FINDS, policy="auto", **named):
+FAR = "ξψ"
+"""Has nothing in common with the table, and the taught model answers it as no row begins."""
+
+
+def typed(talker, *lines, weights=AGREES, search=FINDS, policy="auto", far=None, **named):
     left = iter(lines)
 
     def ask():
@@ -43,7 +47,7 @@ def typed(talker, *lines, weights=AGREES, search=FINDS, policy="auto", **named):
         except StopIteration:
             raise EOFError from None
 
-    judge = judge_of(talker.network, talker.renderer, weights, search)
+    judge = judge_of(talker.network, talker.renderer, weights, search, far=far)
     converse(talker, words_for_user="You:", words_for_model="Model:", judge=judge, policy=policy, ask=ask, **named)
 
 
@@ -80,6 +84,18 @@ def test_a_number_chooses_only_what_was_just_offered(talker, capsys):
 def test_where_nothing_is_close_the_decline_says_so(talker, capsys):
     typed(talker, "ξψ", weights=NEVER, search=NEVER)
     assert capsys.readouterr().out == f"Model: {messages.text('chat.declined_alone')}\n"
+
+
+def test_an_answer_from_outside_the_table_says_so_in_both_languages(talker, capsys):
+    typed(talker, FAR, weights=NEVER, search=NEVER, far=0.9)
+    messages.set_language("ru")
+    typed(talker, FAR, weights=NEVER, search=NEVER, far=0.9)
+    shown = capsys.readouterr()
+    assert "not from the table" in shown.err
+    assert "(не из таблицы; отвечает базовая память модели)" in shown.err.splitlines()
+    one, other = shown.out.splitlines()
+    assert one == other
+    assert one != f"Model: {messages.text('chat.declined_alone')}"
 
 
 def test_grounded_always_answers_and_weights_never_look(talker, capsys):
@@ -132,8 +148,8 @@ def run(home):
     run.confidence.unlink(missing_ok=True)
 
 
-def calibrated(run, weights=AGREES, search=FINDS):
-    write_json(run.confidence, Calibration(weights, search, 0.5, 0.5, {"answerable": 1}).describe())
+def calibrated(run, weights=AGREES, search=FINDS, far=None):
+    write_json(run.confidence, Calibration(weights, search, 0.5, 0.5, far, {"answerable": 1}).describe())
 
 
 @pytest.fixture
@@ -174,6 +190,24 @@ def test_a_declined_question_leaves_stdout_empty(run, command):
     record = json.loads(command("chat", "run", "--ask", QUESTION, "--json")[1])
     assert (record["answer"], record["stopped"], record["source"]) == (None, None, "declined")
     assert command("chat", "run", "--ask", QUESTION, "--policy", "grounded")[1].strip()
+
+
+@pytest.mark.parametrize("scope", ["open", "strict"])
+def test_a_question_far_from_the_table_is_answered_under_open_alone(run, command, scope):
+    calibrated(run, NEVER, NEVER, far=0.9)
+    plan = json.loads(run.plan.read_bytes())
+    write_json(run.plan, plan | {"scope": scope})
+    code, out, err = command("chat", "run", "--ask", FAR)
+    record = json.loads(command("chat", "run", "--ask", FAR, "--json")[1])
+    write_json(run.plan, plan)
+    assert code == 0
+    if scope == "open":
+        assert out.strip()
+        assert err.splitlines()[-1] == messages.catalogue("en")["chat.source.outside"]
+        assert (record["answer"], record["source"]) == (out.strip(), "outside")
+        assert record["row"] is record["confidence"] is None
+    else:
+        assert (out, record["answer"], record["source"]) == ("", None, "declined")
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

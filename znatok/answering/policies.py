@@ -14,26 +14,43 @@ from znatok.model.network import Network
 from znatok.records import Row
 
 Policy = Literal["auto", "weights", "grounded"]
-Source = Literal["weights", "row", "declined"]
+Source = Literal["weights", "outside", "row", "declined"]
+"""`outside`: the weights, to a question that is far from all rows; what they say is not from the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is best answered: with `row`, or as the weights do where it is None; and how probable it is that this is
-    right. `is_declined`: better not at all, where that is allowed."""
+    right. `is_declined`: better not at all, where that is allowed. `is_outside`: the question is far from all rows and
+    the weights' answer is no row's; where that is allowed they answer, and it is said that this is not from the table.
+    """
 
     confidence: float
     row: Row | None
     is_declined: bool
+    is_outside: bool = False
+
+    @property
+    def source(self) -> Source:
+        """Where the answer comes from where all of that is allowed: under `auto`."""
+        if self.is_declined:
+            return "declined"
+        if self.is_outside:
+            return "outside"
+        return "row" if self.row else "weights"
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides by a run's calibration where an answer comes from. `search` has the rows that were taught."""
+    """Decides by a run's calibration where an answer comes from. `search` has the rows that were taught.
+
+    is_open: whether the run's scope is `open`, so that the weights may answer what is far from all rows.
+    """
 
     search: Search
     renderer: Renderer
     calibration: Calibration
+    is_open: bool = False
 
     def closest(self, question: str) -> list[Found]:
         """The rows nearest to the question, the nearest first: what the methods below take with it."""
@@ -46,21 +63,26 @@ class Judge:
 
     def verdict(self, question: str, draft: Draft, closest: Sequence[Found]) -> Verdict:
         """The weights' answer where they are sure; else the row that it tells or the one that search finds first,
-        whichever is more probable; theirs again where there is neither."""
+        whichever is more probable; theirs again where there is neither, or where they speak of what is outside the
+        table: an answer that begins as a row's does is never taken for that."""
         evidence, said = gather(question, draft, closest, self.search, self.renderer)
         weights, search = self.calibration.probabilities(evidence.numbers())
+        is_outside = self.is_open and said is None and self.calibration.is_far(evidence.likeness)
         if weights >= self.calibration.sure:
-            return Verdict(weights, None, is_declined=False)
+            return Verdict(weights, None, is_declined=False, is_outside=is_outside)
         confidence, row = weights, said.row if said else None
         if closest and (row is None or search > weights):
             confidence, row = search, closest[0].row
-        return Verdict(confidence, row, is_declined=confidence < self.calibration.least)
+        is_sure = confidence >= self.calibration.least
+        if row and is_sure:
+            return Verdict(confidence, row, is_declined=False)
+        return Verdict(confidence, row, is_declined=not (is_sure or is_outside), is_outside=is_outside)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Where an answer comes from and how sure it is. `ids` are those of the weights' answer as they are written; none
-    where it is a row's, or declined."""
+    """Where an answer comes from and how sure it is; of one from outside the table, how probable it would be as one of
+    its own. `ids` are those of the weights' answer as they are written; none where it is a row's, or declined."""
 
     source: Source
     row: Row | None
@@ -79,8 +101,9 @@ def answered(
     if policy == "weights":
         return Answered("weights", None, judge.of_weights(question, draft, found), closest, ids)
     verdict = judge.verdict(question, draft, found)
-    if policy == "auto" and verdict.is_declined:
-        return Answered("declined", None, verdict.confidence, closest, iter(()))
+    if policy == "auto" and verdict.source in ("declined", "outside"):
+        left = iter(()) if verdict.is_declined else ids
+        return Answered(verdict.source, None, verdict.confidence, closest, left)
     if verdict.row:
         return Answered("row", verdict.row, verdict.confidence, closest, iter(()))
     return Answered("weights", None, verdict.confidence, closest, ids)

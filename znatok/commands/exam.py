@@ -96,7 +96,7 @@ def _judge(folder: "RunFolder", talker: "Talker", rows: "Sequence[Row]", screen:
     from znatok.data.search import Search
     from znatok.exam.calibration import calibrate
     from znatok.exam.calibration_questions import in_full
-    from znatok.run_folder import write_json
+    from znatok.run_folder import is_open, write_json
     from znatok.training.events import ExamAdvanced
 
     calibration, size = read_calibration(folder), in_full(len(rows))
@@ -108,7 +108,7 @@ def _judge(folder: "RunFolder", talker: "Talker", rows: "Sequence[Row]", screen:
                 screen.show(ExamAdvanced(piece.done, piece.total))
         assert calibration is not None
         write_json(folder.confidence, calibration.describe())
-    return Judge(Search(rows), talker.renderer, calibration)
+    return Judge(Search(rows), talker.renderer, calibration, is_open(folder))
 
 
 def _more_sets(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from znatok.answering.evidence import Draft
-from znatok.answering.policies import Judge, Source
+from znatok.answering.policies import Judge
 from znatok.exam.marks import Marked, Marker
 from znatok.exam.scores import Told
 from znatok.records import Question
@@ -16,31 +16,37 @@ class Consulted:
     grounded: Marked
     auto: Marked
     is_exact: bool | None
+    is_exact_under_auto: bool | None
     told: Told
-
-    @property
-    def is_exact_under_auto(self) -> bool:
-        return bool(self.is_exact) and self.told.source != "declined"
 
 
 def consult(
     marker: Marker, judge: Judge, question: Question, draft: Draft, marked: Marked, is_exact: bool | None
 ) -> Consulted:
-    """What becomes of a question that the weights answered with `draft`; its marks, and whether it is exact."""
+    """What becomes of a question that the weights answered with `draft`; its marks, and whether it is exact.
+
+    Said not to be from the table, an answer counts as any other that is given: it is no row's by its beginning, but the
+    whole of it may be, and where a row had the answer it is a wrong one.
+    """
+    auto, is_exact_under_auto = marked, is_exact
     found = judge.closest(question.question)
     verdict = judge.verdict(question.question, draft, found)
     if verdict.row:
         marked = marker.written(question, verdict.row.answer)
         is_exact = verdict.row.answer == question.reference if question.reference else None
-    auto = replace(_declined(question) if verdict.is_declined else marked, declined=verdict.is_declined)
+    if verdict.is_declined:
+        auto, is_exact_under_auto = _declined(question), False if question.reference else None
+    elif not verdict.is_outside:
+        auto, is_exact_under_auto = marked, is_exact
+    auto = replace(auto, declined=verdict.is_declined)
     if question.reference:
-        is_wrong = not verdict.is_declined and not marked.passed
+        is_wrong = not verdict.is_declined and not auto.passed
         is_named = any(one.row.answer == question.reference for one in found)
         auto = replace(auto, confidently_wrong=is_wrong, among_three=is_named)
-    source: Source = "declined" if verdict.is_declined else "row" if verdict.row else "weights"
-    row = verdict.row.number if verdict.row and not verdict.is_declined else None
+    row = verdict.row.number if verdict.row and verdict.source == "row" else None
     closest = tuple(one.row.number for one in found)
-    return Consulted(marked, auto, is_exact, Told(source, row, verdict.confidence, closest))
+    told = Told(verdict.source, row, verdict.confidence, closest)
+    return Consulted(marked, auto, is_exact, is_exact_under_auto, told)
 
 
 def _declined(question: Question) -> Marked:

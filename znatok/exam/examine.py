@@ -119,7 +119,7 @@ class _Exam:
             one = consult(self._marker, judge, item.question, self._drafts[i], after[i], exact.get(i))
             self._consulted[i] = one
             self._marked["grounded"][i], self._marked["auto"][i] = one.grounded, one.auto
-            if one.is_exact is not None:
+            if one.is_exact is not None and one.is_exact_under_auto is not None:
                 self._exact["grounded"][i], self._exact["auto"][i] = one.is_exact, one.is_exact_under_auto
             if (i + 1) % SEARCHED_TOGETHER == 0:
                 yield 0.0

@@ -1,19 +1,45 @@
 """A base model's weights, loaded as they are to be held: in full, or in 4 or 8 bits."""
 
+from collections.abc import Iterable
+
 import torch
 
 from znatok.errors import ModelError
+from znatok.model.llama import load_llama
 from znatok.model.network import Dtype, Network, Quantization
 from znatok.model.source import BaseSource
 
 
 def load_network(
-    source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
+    source: BaseSource,
+    dtype: Dtype,
+    device: str,
+    quantization: Quantization = "none",
+    seed: int = 0,
+    *,
+    targets: Iterable[str] = (),
+    drops: bool = False,
 ) -> Network:
     """The base model's weights on `device`, frozen. `seed` settles the adapter's first weights and dropout.
 
+    targets, drops: of the adapter that will be put on: on which layers, and whether it drops inputs while it trains.
+    What we cannot hold ourselves, or train by ourselves, transformers loads; its import alone takes seconds.
+
     Raises ModelError where transformers does not know the model, or some of its weights are not there.
     """
+    torch.manual_seed(seed)
+    model = None
+    if not drops and not any(name.endswith("lm_head") for name in targets):
+        model = load_llama(source.folder, getattr(torch, dtype), device, quantization)
+    if model is not None:
+        return Network(model, source, quantization)
+    return load_by_transformers(source, dtype, device, quantization, seed)
+
+
+def load_by_transformers(
+    source: BaseSource, dtype: Dtype, device: str, quantization: Quantization = "none", seed: int = 0
+) -> Network:
+    """The same with transformers' own model, whose forward pass knows dropout and every architecture."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
     from transformers.utils import logging
 

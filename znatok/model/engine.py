@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from znatok.model.attention import attend, attend_backward, causal_mask
 from znatok.model.elementwise import elementwise
 from znatok.model.joint import Joint, Scratch, linear_kind
+from znatok.model.llama_config import KNOWN_TYPES
 from znatok.model.lora import drops
-
-KNOWN_TYPES = frozenset({"llama", "qwen2", "qwen3"})
 
 Turn = tuple[Tensor, Tensor]
 """cos and sin of half a head, since both halves turn alike: (B or 1, L, D/2)."""

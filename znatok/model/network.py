@@ -1,4 +1,4 @@
-"""The base model with its adapter: the seam behind which transformers and PEFT stand."""
+"""The base model with its adapter: the seam behind which stand our own layers, and transformers and PEFT."""
 
 import json
 import warnings
@@ -19,8 +19,11 @@ from znatok.model.decode import Desk, decode, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
+from znatok.model.llama import Llama
 from znatok.model.lora import hasten_lora
+from znatok.model.lora_layer import AdaptedLlama, put_lora_on
 from znatok.model.loss import answer_loss, divergence
+from znatok.model.peft_config import peft_config
 from znatok.model.source import BaseSource
 from znatok.model.weight_files import read_shapes
 from znatok.records import Rendered
@@ -108,23 +111,29 @@ class Network:
 
         Raises UsageError where the base has no layers of a name that was asked for.
         """
+        self._check_targets(adapter.target_modules)
+        self._put_on(
+            {
+                "r": adapter.r,
+                "lora_alpha": adapter.lora_alpha,
+                "lora_dropout": adapter.lora_dropout,
+                "target_modules": list(adapter.target_modules),
+                "bias": adapter.bias,
+                "task_type": "CAUSAL_LM",
+                "revision": self.source.revision,
+            }
+        )
+        self._settle()
+
+    def _put_on(self, settings: dict[str, Any]) -> None:
+        if isinstance(self._base, Llama):
+            assert not settings.get("lora_dropout"), "load_network was not told of the dropout"
+            self._model = put_lora_on(self._base, settings)
+            return
         from peft import LoraConfig, get_peft_model
 
-        self._check_targets(adapter.target_modules)
-        config = LoraConfig(
-            r=adapter.r,
-            lora_alpha=adapter.lora_alpha,
-            lora_dropout=adapter.lora_dropout,
-            target_modules=list(adapter.target_modules),
-            bias=adapter.bias,
-            task_type="CAUSAL_LM",
-            revision=self.source.revision,
-        )
         with _quiet():
-            self._model = get_peft_model(self._base, config)
-        self._settle()
-        # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
-        self._model.peft_config["default"].base_model_name_or_path = self.source.public_id
+            self._model = get_peft_model(self._base, LoraConfig(**settings))
 
     def _check_targets(self, names: Sequence[str]) -> None:
         layers = [name for name, layer in self._base.named_modules() if isinstance(layer, nn.Linear)]
@@ -138,16 +147,13 @@ class Network:
 
         Raises RunError where the adapter is damaged or does not fit this base.
         """
-        from peft import LoraConfig, get_peft_model
-
         saved = read_saved_adapter(folder)
         modules = self._base.named_modules()
         layers = {name: (one.in_features, one.out_features) for name, one in modules if hasattr(one, "in_features")}
         try:
             if not saved.fits(layers):
                 raise ValueError("the base has not these layers")
-            with _quiet():
-                self._model = get_peft_model(self._base, LoraConfig(**saved.settings))
+            self._put_on(saved.settings)
             self.read_adapter(folder)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
@@ -156,7 +162,8 @@ class Network:
 
     def _settle(self) -> None:
         """Takes the shortest way through the layers as they are now."""
-        hasten_lora(self._model)
+        if not isinstance(self._base, Llama):
+            hasten_lora(self._model)
         self._engine = Engine(self._base) if can_run(self._base) else None
         self._is_settled, self._desk = True, None
         is_graphed = self._engine is not None and not self._engine.drops and self.device.type == "cuda"
@@ -177,16 +184,22 @@ class Network:
             _saved_name(name): value.detach().to("cpu", torch.float32).contiguous()
             for name, value in self._adapter_parameters()
         }
+        settings = self._adapter_config(folder)
+        if isinstance(settings["target_modules"], list):  # PEFT holds a set, which has another order in every process
+            settings["target_modules"] = sorted(settings["target_modules"])
+        write_flushed(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2, sort_keys=True).encode())
+        write_flushed(folder / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
+
+    def _adapter_config(self, folder: Path) -> dict[str, Any]:
+        if isinstance(self._model, AdaptedLlama):
+            return peft_config(self._model.settings, self.source.public_id)
         config = self._model.peft_config["default"]
+        # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
+        config.base_model_name_or_path = self.source.public_id
         config.inference_mode = True
         config.save_pretrained(str(folder))
         config.inference_mode = False
-        # PEFT holds the names of the layers as a set, which has another order in every process.
-        settings = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        if isinstance(settings["target_modules"], list):
-            settings["target_modules"].sort()
-        write_flushed(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2, sort_keys=True).encode())
-        write_flushed(folder / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
+        return dict(json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")))
 
     @torch.no_grad()
     def read_adapter(self, folder: Path) -> None:

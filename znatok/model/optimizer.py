@@ -1,12 +1,28 @@
 """The optimizer by the name that transformers gives it."""
 
 from collections.abc import Sequence
-from typing import Literal
+from inspect import unwrap
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 Optim = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"]
+
+
+class _AdamW(torch.optim.AdamW):
+    """torch's own, without what torch puts around its methods for `torch.compile`: that imports the compiler, seconds
+    of it, with the first call.
+    """
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    state_dict = unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        return unwrap(torch.optim.AdamW.step)(self, closure)
 
 
 def make_optimizer(
@@ -16,7 +32,7 @@ def make_optimizer(
     options = {"lr": learning_rate, "betas": (0.9, beta2), "weight_decay": weight_decay}
     if optim == "adamw_torch":
         # On a GPU its steps may be recorded.
-        return torch.optim.AdamW(weights, fused=True, capturable=weights[0].is_cuda, **options)  # type: ignore[arg-type]
+        return _AdamW(weights, fused=True, capturable=weights[0].is_cuda, **options)  # type: ignore[arg-type]
     import bitsandbytes
 
     if optim == "paged_adamw_8bit" and weights[0].is_cuda:

@@ -1,13 +1,13 @@
-"""Which row comes next, and in which wording: the stream of training, decided by the seed alone."""
+"""Which row comes next, in which wording and behind what: the stream of training, decided by the seed alone."""
 
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from znatok.data.batch import Batch, arrange, make_batch
-from znatok.data.render import Renderer
+from znatok.data.render import Renderer, Turn
 from znatok.data.reword import Reworder
-from znatok.records import Row
+from znatok.records import Rendered, Row
 from znatok.settings import REWORDING_FAMILIES, RewordingFamily
 
 PARAPHRASE_SHARE = 1 / 3
@@ -30,16 +30,22 @@ class Exposures:
         rewording: float,
         seed: int,
         mix: Sequence[RewordingFamily] = REWORDING_FAMILIES,
+        history_share: float = 0.0,
+        longest: int | None = None,
     ) -> None:
         """rewording: share of exposures, those in a paraphrase as it stands not counted, with a changed wording.
 
-        mix: the families of changes that are drawn from.
+        mix: the families of changes that are drawn from.  history_share: share of exposures that come second in a
+        conversation, after another row in the words of the table; nothing of that row is trained on then.
+        longest: tokens above which they come without it.
         """
         self._rows = rows
         self._renderer = renderer
         self._reworder = Reworder(rows, mix)
         self._batch_size = batch_size
         self._rewording = rewording
+        self._history_share = history_share if len(rows) > 1 else 0.0
+        self._longest = longest
         self._rng = random.Random(seed)
         self._pass_began = self._rng.getstate()
         self._given = 0  # batches of the pass under way
@@ -75,11 +81,28 @@ class Exposures:
     def _one_pass(self) -> Iterator[Shown]:
         """A pass, or the rest of the one that was under way."""
         self._rng.setstate(self._pass_began)
-        rendered = [self._renderer.conversation(self._wording(i), row.answer) for i, row in enumerate(self._rows)]
+        rendered = [self._rendered(place) for place in range(len(self._rows))]
         for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng)[self._given :]:
             self._given += 1
             yield make_batch([rendered[place] for place in places]), tuple(places)
         self._pass_began, self._given = self._rng.getstate(), 0
+
+    def _rendered(self, place: int) -> Rendered:
+        """The row with what came before it, where something does and both together are not too long."""
+        wording, answer = self._wording(place), self._rows[place].answer
+        if history := self._history(place):
+            rendered = self._renderer.conversation(wording, answer, history)
+            if self._longest is None or len(rendered.ids) <= self._longest:
+                return rendered
+        return self._renderer.conversation(wording, answer)
+
+    def _history(self, place: int) -> tuple[Turn, ...]:
+        """Another row as the earlier turn, or nothing. Where the share is 0 nothing is drawn."""
+        if not self._history_share or self._rng.random() >= self._history_share:
+            return ()
+        other = self._rng.randrange(len(self._rows) - 1)
+        row = self._rows[other + (other >= place)]
+        return ((row.question, row.answer),)
 
     def _wording(self, place: int) -> str:
         """The question, a trained paraphrase, or a rewording of either. Without paraphrases nothing more is drawn."""

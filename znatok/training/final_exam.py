@@ -73,4 +73,4 @@ def _calibrated(course: Course) -> Generator[ExamProgress, None, Judge]:
         else:
             yield piece
     write_json(course.run.confidence, calibration.describe())
-    return Judge(Search(rows), renderer, calibration)
+    return Judge(Search(rows), renderer, calibration, course.plan.scope == "open")

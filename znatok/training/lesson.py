@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from znatok.answering.evidence import HEAD
 from znatok.data.likeness import plain
@@ -23,7 +24,7 @@ LESSON_TOKENS = {"cuda": 12_000_000, "bfloat16": 400_000, "float32": 130_000}
 than they have to be. Some ten minutes on two cores, fewer on a GPU. Not the speed as measured: the same table has to
 give the same lesson each time."""
 
-FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 48
+FEWEST_EXPOSURES, MANY_EXPOSURES, MORE_EXPOSURES = 16, 24, 64
 """What rows are shown at least, unless asked otherwise, and at most; in between, from where on there is time to learn
 more than the rows themselves. docs/recipe.md has the curve."""
 
@@ -59,6 +60,24 @@ RESERVE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Declining:
+    """Under `strict`: questions that are declined for each exposure of a row, and the share of near ones in them."""
+
+    share: float
+    near_share: float
+
+
+FEW_DECLINED, MANY_DECLINED = Declining(0.3, 0.0), Declining(0.5, 0.15)
+"""Being short, they take a tenth of the tokens, or a sixth. In few exposures near ones make the model decline rows that
+are asked in other words, so there are none. docs/recipe.md has the figures."""
+
+
+def declining(exposures: float) -> Declining:
+    """What is declined in a lesson of so many exposures."""
+    return MANY_DECLINED if exposures >= MANY_EXPOSURES else FEW_DECLINED
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Tokens of one row: in all, of its answer, which are the trained ones, and in all where it is asked the longest.
 
@@ -75,7 +94,7 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
-    `declined`: tokens of the refusals for each exposure of a row.
+    `refusal_tokens`: those of a question that is declined.  `history`: of the turns before a row, for each exposure.
     """
 
     rows: tuple[Row, ...]
@@ -86,12 +105,14 @@ class Lesson:
     reason: str | None
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
-    declined: float = 0.0
+    refusal_tokens: float = 0.0
+    history: float = 0.0
 
     @property
     def tokens(self) -> int:
-        """Prompt and answer tokens of all exposures, and of what is declined beside them."""
-        return int(self.exposures * sum(self.costs[row.number].tokens + self.declined for row in self.rows))
+        """Prompt and answer tokens of all exposures and the turns before them, and of what is declined beside them."""
+        beside = declining(self.exposures).share * self.refusal_tokens + self.history
+        return int(self.exposures * sum(self.costs[row.number].tokens + beside for row in self.rows))
 
     @property
     def replay_cost(self) -> int:
@@ -149,6 +170,14 @@ def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:
     return {row.number: _cost(row, renderer) for row in rows}
 
 
+def history_tokens(share: float, rows: Sequence[Row], costs: dict[int, Cost], renderer: Renderer) -> float:
+    """Tokens of earlier turns for each exposure of a row, where this share of exposures has one. A little too many:
+    turns are left out where they do not fit."""
+    alone, second = renderer.conversation("", ""), renderer.conversation("", "", [("", "")])
+    around = len(second.ids) - 2 * len(alone.ids)
+    return share * (around + fmean(costs[row.number].tokens for row in rows)) if len(rows) > 1 else 0.0
+
+
 def _cost(row: Row, renderer: Renderer) -> Cost:
     wordings = (row.question, *row.paraphrases)
     rendered = [renderer.conversation(wording, row.answer) for wording in wordings]
@@ -162,12 +191,13 @@ def make_lesson(
     costs: dict[int, Cost],
     tokens_per_second: float,
     lesson_tokens: int = 0,
-    declined: float = 0.0,
+    refusal_tokens: float = 0.0,
+    history: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
-    lesson_tokens: up to so many, rows are shown more often than they have to be.  declined: tokens of the refusals for
-    each exposure of a row.
+    lesson_tokens: up to so many, rows are shown more often than they have to be.  refusal_tokens: those of a question
+    that is declined.  history: those of the turns before a row, for each exposure.
     """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
@@ -178,14 +208,19 @@ def make_lesson(
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
         replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
         mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, declined)
+        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, refusal_tokens, history)
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
     for count in range(len(rows), 1, -1):
         some, asked = spread(rows, count), min(sample, count)
-        chosen = Lesson(some, heldout, 1.0, costs, asked, None, settings.replay or 0.0, declined=declined)
-        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / (chosen.tokens + chosen.replay_cost))
+        replay = settings.replay or 0.0
+        # Many exposures, in which more is declined, so that the time suffices for few, too.
+        chosen = Lesson(
+            some, heldout, MANY_EXPOSURES, costs, asked, None, replay, _mix(settings, 0), refusal_tokens, history
+        )
+        once = (chosen.tokens + chosen.replay_cost) / chosen.exposures
+        exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / once)
         if exposures >= ENOUGH_EXPOSURES:
             break
     why = text("plan.why.rows_minutes", minutes=settings.minutes)

@@ -141,7 +141,15 @@ def _network(plan: Plan, settings: Settings) -> Network:
     """The base with a fresh adapter, as the plan has it."""
     if settings.deterministic and plan.device == "cuda":
         give_same_bits()
-    network = load_network(plan.source, plan.dtype, plan.device, plan.quantization, seed=settings.seed)
+    network = load_network(
+        plan.source,
+        plan.dtype,
+        plan.device,
+        plan.quantization,
+        seed=settings.seed,
+        targets=plan.adapter.target_modules,
+        drops=plan.adapter.lora_dropout > 0,
+    )
     network.add_adapter(plan.adapter)
     return network
 

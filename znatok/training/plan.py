@@ -10,15 +10,16 @@ from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
 from znatok.messages import text
 from znatok.model import machine, speed
+from znatok.model.attention import LONGEST
 from znatok.model.gpu import driver_without_cuda_notice
 from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, RewordingFamily, Settings
-from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs
+from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, history_tokens, make_lesson, row_costs
 from znatok.training.schedule import peak_rate
-from znatok.training.scope import Scope, decide_scope, declined_tokens
+from znatok.training.scope import Scope, decide_scope, refusal_tokens
 
 SAMPLE_SHARE = 0.02
 """Share of the training time that may go into showing what the model answers meanwhile."""
@@ -129,9 +130,11 @@ def make_plan(
     scope = decide_scope(settings, table.rows, costs, renderer)
     if scope.refusal and settings.replay is None:  # what replay keeps is declined
         settings = settings.model_copy(update={"replay": 0.0})
-    declined = declined_tokens(scope, table.rows, renderer)
-    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined)
-    means = _with_room(means, settings, source, settings.per_device_train_batch_size * lesson.longest)
+    declined = refusal_tokens(scope, table.rows, renderer)
+    history = history_tokens(settings.history_share, table.rows, costs, renderer)
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined, history)
+    longest = max(lesson.longest, min(2 * lesson.longest, LONGEST)) if lesson.history else lesson.longest
+    means = _with_room(means, settings, source, settings.per_device_train_batch_size * longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
     batches = math.ceil(len(lesson.rows) / batch_size)
@@ -159,7 +162,7 @@ def make_plan(
         exam_tokens=lesson.exam_tokens,
         before_sample=lesson.before_sample,
         memory_bytes=speed.memory_forecast_bytes(
-            source.folder, means.dtype, means.quantization != "none", batch_size * lesson.longest
+            source.folder, means.dtype, means.quantization != "none", batch_size * longest
         ),
         budget_seconds=settings.minutes * 60 if settings.minutes else None,
         scope=scope.name,
@@ -270,6 +273,8 @@ def _choices(
         yield _choice("rewording_mix", ", ".join(dict.fromkeys(plan.rewording_mix)), why)
     elif settings.rewording_mix:
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
+    if settings.history_share:
+        yield _choice("history", text("plan.history_share", percent=f"{100 * settings.history_share:.3g}"), "history")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))

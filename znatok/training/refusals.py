@@ -23,13 +23,10 @@ from znatok.model.attention import LONGEST
 from znatok.model.network import Network
 from znatok.records import Rendered, Row
 from znatok.settings import Settings
+from znatok.training.lesson import Declining, declining
 from znatok.training.plan import Plan
-from znatok.training.scope import REFUSAL_SHARE, elsewhere
+from znatok.training.scope import elsewhere
 from znatok.training.state import State
-
-NEAR_SHARE = 0.25
-"""Share of refusals that are near questions. A guess, and a careful one: a row asked in words that the table does not
-have must not look like one of them."""
 
 TRIES = 8
 """Rows and words that are tried for a near question; where none will do, a far one is asked."""
@@ -50,16 +47,19 @@ class Refusals:
         rows: Sequence[Row],
         renderer: Renderer,
         refusal: str,
+        declining: Declining,
         *,
         batch_size: int,
         rewording: float,
         longest: int,
         seed: int,
     ) -> None:
-        """refusal: the answer.  rewording: share of far questions with changed words.  longest: tokens of one."""
+        """refusal: the answer.  declining: how many there are.  rewording: share of far questions with changed words.
+        longest: tokens of one.
+        """
         language = language_of(" ".join(row.question for row in rows))
         search = Search(rows)
-        self._rows, self._renderer, self._refusal = tuple(rows), renderer, refusal
+        self._rows, self._renderer, self._refusal, self._declining = tuple(rows), renderer, refusal, declining
         self._batch_size, self._rewording, self._seed = batch_size, rewording, seed
         self._longest = longest
         self._asked = _wordings(rows)
@@ -75,14 +75,15 @@ class Refusals:
 
         Nothing ever where every shipped question is near to a row or too long.
         """
-        if not self._far or int(REFUSAL_SHARE * (state.exposures + rows_shown)) - state.refusals < self._batch_size:
+        due = int(self._declining.share * (state.exposures + rows_shown)) - state.refusals
+        if not self._far or due < self._batch_size:
             return ()
         return (make_batch([self._rendered(state.refusals + place) for place in range(self._batch_size)]),)
 
     def question(self, number: int) -> str:
         """The question that comes after `number` others."""
         rng = random.Random(f"refusals {self._seed} {number}")
-        if rng.random() < NEAR_SHARE and (near := self._near(rng)):
+        if rng.random() < self._declining.near_share and (near := self._near(rng)):
             return near
         asked = self._next_far(number)
         said = self._noise.reword(asked, rng) if rng.random() < self._rewording else asked
@@ -135,6 +136,7 @@ def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Se
         plan.rows,
         renderer,
         plan.refusal,
+        declining(plan.exposures),
         batch_size=plan.batch_size,
         rewording=settings.rewording,
         longest=min(network.context_length, LONGEST),

@@ -25,10 +25,6 @@ WORD_LETTERS = 20
 SAMPLE = 500
 """Rows that are enough to know how many tokens a word takes."""
 
-REFUSAL_SHARE = 0.15
-"""Under `strict`, questions that are declined for each exposure of a row. A guess: being short they take some three per
-cent of the tokens."""
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -60,12 +56,12 @@ def _scope(name: Literal["open", "strict"], rows: Sequence[Row], reason: str) ->
     return Scope(name, refusal if name == "strict" else None, reason)
 
 
-def declined_tokens(scope: Scope, rows: Sequence[Row], renderer: Renderer) -> float:
-    """Tokens of what is declined for each exposure of a row, about: noisy questions have a few more."""
+def refusal_tokens(scope: Scope, rows: Sequence[Row], renderer: Renderer) -> float:
+    """Tokens of a question that is declined, and of its answer, in the mean: noisy ones have a few more."""
     if scope.refusal is None:
         return 0.0
     asked = elsewhere(language_of(" ".join(row.question for row in rows)))
-    return REFUSAL_SHARE * fmean(len(renderer.conversation(one, scope.refusal).ids) for one in asked)
+    return fmean(len(renderer.conversation(one, scope.refusal).ids) for one in asked)
 
 
 @cache

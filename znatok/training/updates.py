@@ -10,6 +10,7 @@ from threading import Event as Flag
 
 from znatok.data.batch import Batch, divide
 from znatok.data.render import Renderer
+from znatok.model.attention import LONGEST
 from znatok.model.network import Network
 from znatok.run_folder import RunFolder
 from znatok.settings import Settings
@@ -86,6 +87,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         rewording=settings.rewording,
         seed=settings.seed,
         mix=plan.rewording_mix,
+        history_share=settings.history_share,
+        longest=min(network.context_length, LONGEST),
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved

@@ -1,6 +1,7 @@
 """A model to talk to, loaded the way it was trained: a run, an adapter in PEFT's format, or a base alone."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from znatok.model.base import load_network
 from znatok.model.conversion import Progress
 from znatok.model.network import Dtype, Network, Quantization
 from znatok.model.source import BUILTIN, BaseSource, find_base, is_cached, tokenizer_file
-from znatok.run_folder import RunFolder, read_rows
+from znatok.run_folder import RunFolder, is_open, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,10 @@ def load_run(
     Raises RunError where the plan cannot be read, no adapter was saved yet, or it does not fit the base.
     """
     plan = _read_plan(run)
-    if with_adapter:
-        read_saved_adapter(run.adapter)
+    targets = read_saved_adapter(run.adapter).settings["target_modules"] if with_adapter else ()
     source = find_base(base or plan.name_to_find(run.path), progress)
     _check_same_base(source, plan.public_id, run.path)
-    talker = _talker(source, base or plan.name, plan.dtype, plan.quantization, plan.threads, run)
+    talker = _talker(source, base or plan.name, plan.dtype, plan.quantization, plan.threads, run, targets)
     if with_adapter:
         talker.network.load_adapter(run.adapter)
     return talker
@@ -59,11 +59,12 @@ def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progre
     Raises RunError where this is no LoRA adapter in safetensors, it does not fit the base, or it names a base that is
     not to be opened because a file says so.
     """
-    public_id = read_saved_adapter(path).base
+    saved = read_saved_adapter(path)
+    public_id = saved.base
     name = base or base_to_open(public_id, path)
     source = find_base(name, progress)
     _check_same_base(source, public_id, path)
-    talker = _talker(source, name)
+    talker = _talker(source, name, targets=saved.settings["target_modules"])
     talker.network.load_adapter(path)
     return talker
 
@@ -77,7 +78,7 @@ def load_judge(talker: Talker) -> Judge | None:
         rows = read_rows(talker.run, "trained")
     except (OSError, RunError, KeyError, TypeError):
         return None
-    return Judge(Search(rows), talker.renderer, calibration) if rows else None
+    return Judge(Search(rows), talker.renderer, calibration, is_open(talker.run)) if rows else None
 
 
 def is_adapter_folder(path: Path) -> bool:
@@ -92,6 +93,7 @@ def _talker(
     quantization: Quantization = "none",
     threads: int | None = None,
     run: RunFolder | None = None,
+    targets: Sequence[str] = (),
 ) -> Talker:
     import torch
 
@@ -99,7 +101,8 @@ def _talker(
     machine.use_cpus(min(threads or cpus, cpus))
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Talker(load_network(source, _dtype(dtype, device), device, quantization), renderer, name, run)
+    network = load_network(source, _dtype(dtype, device), device, quantization, targets=targets)
+    return Talker(network, renderer, name, run)
 
 
 def _dtype(planned: Dtype | None, device: str) -> Dtype:

@@ -12,6 +12,8 @@ MOST_SHOWN = 0.99
 def source_in_words(answered: Answered) -> str:
     """The source with its confidence, such as "from the model's memory, 97%"."""
     percent = f"{100 * min(answered.confidence, MOST_SHOWN):.0f}"
+    if answered.source == "outside":
+        return text("chat.source.outside")
     if answered.row is None:
         return text(f"chat.source.{answered.source}", percent=percent)
     return text("chat.source.row", row=answered.row.number, percent=percent)
@@ -28,10 +30,11 @@ def declined_in_words(answered: Answered) -> str:
 
 
 def source_as_json(answered: Answered) -> dict[str, Any]:
-    """The same for scripts. `row` and `closest` are rows of the table, by number."""
+    """The same for scripts. `row` and `closest` are rows of the table, by number; of what is not from the table it is
+    not known how right it is."""
     return {
         "source": answered.source,
         "row": answered.row.number if answered.row else None,
-        "confidence": round(answered.confidence, 4),
+        "confidence": None if answered.source == "outside" else round(answered.confidence, 4),
         "closest": [{"row": row.number, "question": row.question} for row in answered.closest],
     }

@@ -48,6 +48,8 @@ def _source(record: Record) -> str | None:
             return text("report.answer.row", row=record["auto"].get("row"))
         case "weights":
             return text("report.answer.from_memory")
+        case "outside":
+            return text("report.answer.outside")
         case "declined":
             return text("report.answer.declined")
     return None
