@@ -133,7 +133,7 @@ def test_problems_are_told_before_the_plan_and_kept_in_the_run(table, model, tmp
 def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model, tmp_path):
     from znatok.use.loading import load_run
 
-    trained(table, model, tmp_path / "run", num_train_epochs=8.0)
+    trained(table, model, tmp_path / "run", num_train_epochs=8.0, dtype="float32")
     talker = load_run(RunFolder(tmp_path / "run"))
     rendered = talker.renderer.conversation("Что такое резистор?", "Резистор — это деталь, она ограничивает ток.")
     elsewhere = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), tmp_path / "run" / "adapter")

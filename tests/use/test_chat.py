@@ -17,6 +17,7 @@ from tests.use.test_loading import LEARNED, QUESTION, save_run
 from znatok import messages
 from znatok.cli import run as run_command
 from znatok.errors import ZnatokError
+from znatok.model import machine
 from znatok.model.network import Adapter
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use import chat
@@ -458,7 +459,8 @@ def test_the_original_command_takes_a_bare_adapter_folder(command, home, tmp_pat
     assert outcome[:2] == (0, LEARNED + "\n")
 
 
-def test_without_use_lora_the_original_command_shows_the_base(command, home):
+def test_without_use_lora_the_original_command_shows_the_base(command, home, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_dtype", lambda: machine.DtypeChoice("float32", ""))  # as the run was trained
     newest = command("chat-original", "--ask", QUESTION)
     named = command("chat-original", "--model_name", "base", "--ask", QUESTION)
     assert newest[0] == named[0] == 0
