@@ -146,6 +146,7 @@ def test_every_model_is_loaded_from_this_machine_and_without_its_code():
         for path in MODULES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
+        if ast.unparse(node.func.value) != "nn.Embedding"  # that one takes a tensor, and loads nothing
     ]
     place = (PACKAGE / "model" / "conversion.py").read_text(encoding="utf-8")
     assert '"local_files_only": True, "trust_remote_code": False}' in place
