@@ -191,6 +191,7 @@ def main() -> None:
     updates.POINT_SECONDS = -1.0  # these runs last a second or two
     if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, and so it should be then
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the same in the background of a shell
     place = Place(folder)
     found = killed_at_random(place, times, seed)
     found["signals"] = stopped_by_signals(place)
