@@ -16,12 +16,11 @@ from znatok import messages
 
 TESTS = Path(__file__).parent
 LONGEST = """
-    training/test_kill.py training/test_resume.py commands/test_exam.py use/test_consoles.py training/test_loop.py
-    training/test_refusals.py security/test_whole_way.py data/reword/test_reworder.py training/test_replay.py
-    data/test_render.py test_bench.py exam/test_examine.py test_wrong_turns.py data/test_problems.py
-    training/test_checkpoints.py model/test_decode.py exam/test_calibration.py model/test_builtin.py
+    training/test_resume.py training/test_kill.py model/test_llama.py training/test_refusals.py use/test_consoles.py
+    training/test_loop.py commands/test_exam.py security/test_whole_way.py training/test_replay.py test_wrong_turns.py
+    test_bench.py data/reword/test_reworder.py exam/test_examine.py test_compare.py model/test_builtin.py
 """
-"""The files that take more than ten seconds, the longest first."""
+"""The files that take longest, the longest first; `--durations` tells."""
 
 
 def pytest_collection_modifyitems(items):
