@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -104,11 +105,23 @@ def teach(network: Network, rows: Sequence[Rendered], steps: int, learning_rate:
 
 def tiny_folder(path: Path) -> Path:
     """The tiny model as a folder that `--model` takes: weights, config, tokenizer, chat template."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, content in _tiny_files().items():
+        (path / name).write_bytes(content)
+    return path
+
+
+@cache
+def _tiny_files() -> dict[str, bytes]:
     logging.disable_progress_bar()  # transformers would draw it into the output that is tested
     network, _ = tiny_network()
-    network._base.save_pretrained(path)
-    (path / "tokenizer.json").write_text(tiny_tokenizer(), encoding="utf-8")
     names = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "tokenizer_class": "PreTrainedTokenizerFast"}
-    (path / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
-    (path / "chat_template.jinja").write_text(CHATML, encoding="utf-8")
-    return path
+    with TemporaryDirectory() as folder:
+        network._base.save_pretrained(folder)
+        saved = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+    texts = {
+        "tokenizer.json": tiny_tokenizer(),
+        "tokenizer_config.json": json.dumps(names),
+        "chat_template.jinja": CHATML,
+    }
+    return saved | {name: text.encode() for name, text in texts.items()}

@@ -1,5 +1,7 @@
 """`znatok exam` on a run that `train` made from a table with unknown questions beside it."""
 
+import contextlib
+import io
 import json
 import shutil
 
@@ -36,6 +38,16 @@ def finished(tmp_path_factory):
     *_, ended = train(home / "детали.csv", settings, home / "run")
     assert isinstance(ended, Finished)
     return home / "run", ended
+
+
+@pytest.fixture(scope="module")
+def examined(finished, tmp_path_factory):
+    """A copy of the run, examined once more before anyone knew how sure it may be, and what was printed as JSON."""
+    run = RunFolder(shutil.copytree(finished[0], tmp_path_factory.mktemp("examined") / "run"))
+    run.confidence.unlink()
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert exam(run, "--json") == 0
+    return run, json.loads(out.getvalue())
 
 
 @pytest.fixture
@@ -76,9 +88,8 @@ def test_the_exam_of_the_shortest_lesson_asks_its_own_rows_alone(finished, tmp_p
     assert ended.forgetting is None
 
 
-def test_the_exam_asks_all_unknown_questions_and_prints_all_of_it(run, capsys):
-    assert exam(run, "--json") == 0
-    printed = json.loads(capsys.readouterr().out)
+def test_the_exam_asks_all_unknown_questions_and_prints_all_of_it(examined):
+    run, printed = examined
     written = json.loads(run.exam.read_text(encoding="utf-8"))
     assert printed == {"run": str(run.path)} | written
     assert counts(written["sets"])["unknown_near"] == 1
@@ -174,9 +185,9 @@ def test_training_learns_how_sure_the_model_may_be_and_examines_what_rows_add(fi
     assert {record["auto"]["source"] for record in told} <= {"weights", "row", "declined"}
 
 
-def test_the_exam_calibrates_in_full_once(run, capsys):
-    run.confidence.unlink()
-    assert exam(run) == 0
+def test_the_exam_calibrates_in_full_once(examined, tmp_path, capsys):
+    messages.set_language("en")
+    run = RunFolder(shutil.copytree(examined[0].path, tmp_path / "run"))
     assert read_calibration(run).questions["answerable"] == in_full(19).answerable == 76
     first, learned = run.confidence.read_bytes(), run.confidence.stat().st_mtime_ns
     written = run.exam.read_bytes()

@@ -42,13 +42,13 @@ def is_read_back(folder, encoding, rows, delimiter, **dialect):
     assert (table.encoding, table.delimiter, table.problems) == (encoding, delimiter, ())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(case=st.one_of(st.tuples(ENCODINGS, tables(ANYTHING)), OLD), delimiter=DELIMITERS)
 def test_any_table_is_read_back_as_it_was_written(tmp_path_factory, case, delimiter):
     is_read_back(tmp_path_factory, *case, delimiter)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(case=st.one_of(st.tuples(ENCODINGS, tables(ANYTHING)), OLD), delimiter=DELIMITERS, dialect=DIALECTS)
 def test_any_table_in_quotes_is_read_back_whatever_the_quotes(tmp_path_factory, case, delimiter, dialect):
     text = "".join(map("".join, case[1]))
@@ -57,7 +57,7 @@ def test_any_table_in_quotes_is_read_back_whatever_the_quotes(tmp_path_factory, 
     is_read_back(tmp_path_factory, *case, delimiter, quoting=csv.QUOTE_ALL, **dialect)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows=tables(ANYTHING), encoding=ENCODINGS, is_ascii=st.booleans())
 def test_any_records_are_read_back_as_they_were_written(tmp_path_factory, rows, encoding, is_ascii):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
@@ -78,7 +78,7 @@ ASKED = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(content=BYTES, name=st.sampled_from(["any.csv", "any.jsonl"]), asked=st.fixed_dictionaries({}, optional=ASKED))
 @example(content=b"\xef\xbb\xbf", name="any.csv", asked={})
 @example(content=b'[{"question": "\\ud800"}, {"\\udfff": 1}]', name="any.jsonl", asked={})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.model.gguf_files import CHAT_TEMPLATE, write_tiny_gguf
 from znatok.errors import ModelError
-from znatok.model import builtin, conversion
+from znatok.model import builtin, conversion, source
 
 
 @pytest.fixture
@@ -29,13 +29,12 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """A tiny GGUF file and the folder it was converted to."""
+    """A tiny GGUF file and the folder it was converted to, in a cache beside it."""
     place = tmp_path_factory.mktemp("tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZNATOK_CACHE", str(place / "cache"))
         write_tiny_gguf(place / "tiny.gguf")
-        conversion.convert_gguf(place / "tiny.gguf", place / "tiny")
-    return place / "tiny.gguf", place / "tiny"
+        return place / "tiny.gguf", source.find_base(str(place / "tiny.gguf")).folder
 
 
 def leftovers(cache):
@@ -129,6 +128,19 @@ def test_a_gguf_file_converts_to_plain_weights_that_transformers_loads(tiny):
     assert config["num_hidden_layers"] == 2
     assert "_model_name_or_path" not in config
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == CHAT_TEMPLATE
+
+
+def test_a_gguf_file_is_converted_once_whatever_it_is_called(tiny, tmp_path, monkeypatch):
+    gguf, folder = tiny
+    other = tmp_path / "other.gguf"
+    other.write_bytes(gguf.read_bytes())
+    monkeypatch.setenv("ZNATOK_CACHE", str(gguf.parent / "cache"))
+    monkeypatch.setattr(source, "convert_gguf", None)  # a second conversion would fail
+    base = source.find_base(str(other))
+    assert base.folder == folder
+    assert base.public_id == str(folder)
+    assert source.is_cached(str(other))
+    assert source.tokenizer_file(folder).name == "tokenizer.json"
 
 
 def test_a_flipped_bit_is_seen_and_a_missing_file_needs_no_reading(tiny, tmp_path):

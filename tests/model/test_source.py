@@ -2,13 +2,12 @@
 
 import json
 import re
-import shutil
 import socket
 import time
 
 import pytest
 
-from tests.model.gguf_files import write_tiny_gguf
+from tests.tiny import tiny_tokenizer
 from znatok.errors import ModelError
 from znatok.model import source
 from znatok.model.builtin import BUILTIN_HUB_ID
@@ -102,18 +101,6 @@ def test_a_missing_gguf_file_is_named(place):
     assert not source.is_cached("x.gguf")
 
 
-def test_a_gguf_file_is_converted_once_whatever_it_is_called(place, monkeypatch):
-    write_tiny_gguf(place / "tiny.gguf")
-    first = source.find_base("tiny.gguf")
-    shutil.move(place / "tiny.gguf", place / "other.gguf")
-    monkeypatch.setattr(source, "convert_gguf", None)  # a second conversion would fail
-    second = source.find_base("other.gguf")
-    assert first.folder == second.folder
-    assert first.public_id == str(first.folder)
-    assert source.is_cached("other.gguf")
-    assert source.tokenizer_file(first.folder).name == "tokenizer.json"
-
-
 def test_short_names_are_hub_ids():
     assert all(source.HUB_ID.fullmatch(hub_id) for hub_id in source.SHORT_NAMES.values())
     assert source.SHORT_NAMES["tinyllama"] == "TinyLlama/TinyLlama-1.1B-Chat-v1.0"
@@ -167,10 +154,8 @@ def test_a_hub_model_on_this_machine_is_used_without_the_network(place):
 
 
 def test_a_missing_tokenizer_json_is_made_once_in_the_cache(place, monkeypatch):
-    write_tiny_gguf(place / "tiny.gguf")
-    folder = source.find_base("tiny.gguf").folder
     bare = model_folder(place / "bare", "config.json", "model.safetensors")
-    tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    tree = json.loads(tiny_tokenizer())["model"]
     (bare / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
     (bare / "vocab.json").write_text(json.dumps(tree["vocab"]), encoding="utf-8")
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tree["merges"]]

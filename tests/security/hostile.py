@@ -1,6 +1,8 @@
 """Texts that would like to be more than text: for tokenizers, terminals, browsers. Made, not collected."""
 
+import csv
 import html
+import sys
 import unicodedata
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -211,3 +213,16 @@ HTML = (
     f"</dd></dl></article></main><script>{_RUN}</script>",
 )
 """If one of these runs in a browser, it changes the page's title to "ran"."""
+
+
+TABLE_NAME = "т\x1b]0;x\x07\x1b[35m\u202e[red]видно.csv" if sys.platform != "win32" else "т[red]видно.csv"
+
+
+def write_table(folder):
+    """A table full of what would act on a screen, under a name that would, too."""
+    rows = [
+        (f"Вопрос {place} {said}", f"{said} {place}") for place, said in enumerate(screen_texts()) if "\0" not in said
+    ]
+    with (folder / TABLE_NAME).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("вопрос", "ответ"), *rows])
+    return folder / TABLE_NAME

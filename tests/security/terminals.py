@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def on_a_terminal():
+def on_a_terminal(encoding="utf-8"):
     """The end that a program writes to, and a function that closes it and gives all that was written."""
     import pty
 
@@ -27,6 +27,6 @@ def on_a_terminal():
     def written():
         os.close(its)
         reader.join()
-        return b"".join(pieces).decode("utf-8")
+        return b"".join(pieces).decode(encoding)
 
     yield its, written

@@ -1,4 +1,4 @@
-"""No network once the base model is here, no pickle anywhere, no secret in what is kept or shown."""
+"""No network once the base model is here, no pickle anywhere. What the commands really do: test_whole_way.py."""
 
 import ast
 import os
@@ -19,35 +19,6 @@ TABLE = """вопрос;ответ
 Зачем нужен конденсатор?;Конденсатор запасает заряд, сглаживает напряжение.
 Чему равен ток при 12 В и 6 Ом?;Ток равен 2 А.
 """
-
-
-def test_the_whole_way_is_gone(way):
-    assert way.codes == [[name, 0] for name in "check train exam chat chat doctor".split()]
-
-
-def test_no_one_is_asked_over_a_network(way):
-    assert [event for event in way.events if event[0] in NETWORK] == []
-
-
-def test_nothing_pickled_is_loaded(way):
-    assert [event for event in way.events if event[0] == "pickle.find_class"] == []
-
-
-def test_no_program_is_started_but_the_ones_we_know(way):
-    """A look at the graphics card, and nothing that a file named."""
-    started = [arguments for event, arguments in way.events if event in PROGRAMS]
-    assert [arguments for arguments in started if not any(name in arguments for name in KNOWN_PROGRAMS)] == []
-
-
-KNOWN_PROGRAMS = ("template_sandbox", "nvidia-smi")
-
-
-def test_no_secret_is_kept_shown_or_handed_on(way):
-    kept = {str(file): file.read_bytes() for file in way.home.rglob("*") if file.is_file()}
-    kept |= {"shown": way.shown.encode(), "printed": "".join(way.printed).encode()}
-    kept |= {f"{place}: {event}": arguments.encode() for place, (event, arguments) in enumerate(way.events)}
-    assert any("report.html" in name for name in kept)
-    assert [name for name, content in kept.items() if b"geheim" in content] == []
 
 
 def test_the_watch_sees_what_it_is_for():
@@ -144,9 +115,9 @@ def faults_of(source):
             yield node.lineno
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_source_loads_no_pickle_runs_no_text_and_starts_no_shell(path):
-    assert list(faults_of(path.read_text(encoding="utf-8"))) == []
+def test_the_source_loads_no_pickle_runs_no_text_and_starts_no_shell():
+    faults = {path: list(faults_of(path.read_text(encoding="utf-8"))) for path in MODULES}
+    assert {path: lines for path, lines in faults.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +146,7 @@ def test_every_model_is_loaded_from_this_machine_and_without_its_code():
         for path in MODULES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_pretrained"
+        if ast.unparse(node.func.value) != "nn.Embedding"  # that one takes a tensor, and loads nothing
     ]
     place = (PACKAGE / "model" / "conversion.py").read_text(encoding="utf-8")
     assert '"local_files_only": True, "trust_remote_code": False}' in place

@@ -12,8 +12,7 @@ import pytest
 from rich.table import Table as Grid
 from rich.text import Text
 
-from tests.security.conftest import write_table
-from tests.security.hostile import _ESCAPES, acting, screen_texts
+from tests.security.hostile import acting, screen_texts, write_table
 from tests.security.terminals import on_a_terminal
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
 from znatok import cli
@@ -26,8 +25,6 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and
 pytestmark = [*PEFT_TALKS, pytest.mark.filterwarnings("ignore:.*torch_dtype.*:FutureWarning")]
 
 TEXTS = screen_texts()
-LONG = [escape for escape in _ESCAPES if len(escape) > 2]
-"""Escapes that rich itself never sends: where one of them arrives, a text has sent it."""
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +54,6 @@ def started(arguments, folder, stdout, **environment):
 
 def assert_harmless(shown, least=1):
     assert acting(shown.replace("\r\n", "\n")) == []
-    assert shown.count("видно") >= least
-
-
-def assert_rich_alone_acts(shown, least=1):
-    assert [escape for escape in LONG if escape in shown] == []
-    assert "\u202e" not in shown
     assert shown.count("видно") >= least
 
 
@@ -134,15 +125,6 @@ def test_what_is_typed_wrongly_does_not_act_when_it_is_repeated(arguments, capsy
     captured = capsys.readouterr()
     assert acting(captured.out) == []
     assert_harmless(captured.err)
-
-
-@POSIX
-def test_the_whole_way_from_a_hostile_table_to_an_answer_shows_nothing_that_acts(way):
-    assert_rich_alone_acts(way.shown, 20)
-    assert "[red]видно" in way.shown
-    for printed in way.printed:
-        assert acting(printed) == []
-    assert json.loads(way.printed[1])["exam"]["trained"]["after"]["n"] == 6
 
 
 SAID = "видно\x1b]52;c;eA==\x07 \x1b[35mкрасно\x1b[2J\u202e \x9b5n[red]конец"

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import matplotlib.figure  # noqa: F401  # loaded here, once for all processes
-import peft  # noqa: F401
 import torch
 
 import znatok.commands.train
@@ -98,7 +97,7 @@ def kill(process: int, number: int = signal.SIGKILL) -> int:
 
 
 def killed_at_random(place: Place, times: int, seed: int) -> dict[str, object]:
-    """Each run is killed once, twice or three times at random moments, then gone on with."""
+    """Each run is killed two, three or four times at random moments, then gone on with."""
     rng = random.Random(seed)
     whole = place.folder / "whole"
     learned(place.table, place.model, whole)  # here, so that whatever is made on first use is there for all
@@ -110,7 +109,7 @@ def killed_at_random(place: Place, times: int, seed: int) -> dict[str, object]:
     while kills < times:
         # Half of the runs save after every update: then most moments are those of a save.
         updates.SAVE_SECONDS = rng.choice((0.0, 120.0))
-        moments = [rng.uniform(0.1, 1.1) * seconds for _ in range(rng.randint(1, 3))]
+        moments = [rng.uniform(0.1, 1.1) * seconds for _ in range(rng.randint(2, 4))]
         for moment in moments:
             process = place.start(run)
             time.sleep(moment)
@@ -192,6 +191,7 @@ def main() -> None:
     updates.POINT_SECONDS = -1.0  # these runs last a second or two
     if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, and so it should be then
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the same in the background of a shell
     place = Place(folder)
     found = killed_at_random(place, times, seed)
     found["signals"] = stopped_by_signals(place)

@@ -9,6 +9,7 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from itertools import count, islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -71,16 +72,24 @@ def school():
     return one
 
 
-@pytest.fixture
-def two(tmp_path):
+@pytest.fixture(scope="module")
+def saved_two(tmp_path_factory):
     """A folder with the states after the updates 3 and 5, and the weights of both."""
     one, weights = desk(), {}
-    checkpoints = one.checkpoints(tmp_path / "two")
+    folder = tmp_path_factory.mktemp("two")
+    checkpoints = one.checkpoints(folder)
     for _ in range(2):
         one.go(3 if not weights else 2)
         checkpoints.save(one.state)
         weights[one.state.step] = one.weights()
-    return tmp_path / "two", weights
+    return folder, weights
+
+
+@pytest.fixture
+def two(saved_two, tmp_path):
+    """A copy of that folder to spoil, and the weights."""
+    folder, weights = saved_two
+    return Path(shutil.copytree(folder, tmp_path / "two")), weights
 
 
 # ---- what is saved comes back ----------------------------------------------------------------------------------------

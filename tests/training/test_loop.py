@@ -7,6 +7,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from tests.tiny import PEFT_TALKS, tiny_folder
+from tests.training.runs import learned, weights
 from znatok.data.batch import make_batch
 from znatok.data.render import load_renderer
 from znatok.errors import RunError, TableError
@@ -147,11 +148,11 @@ def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(table, model, tmp_path):
     def adapter(name, seed):
-        trained(table, model, tmp_path / name, num_train_epochs=5.0, seed=seed)
-        return (tmp_path / name / "adapter" / "adapter_model.safetensors").read_bytes()
+        learned(table, model, tmp_path / name, **LEARNS | {"num_train_epochs": 5.0, "seed": seed})
+        return weights(tmp_path / name)
 
-    assert adapter("one", 0) == adapter("two", 0)
-    assert adapter("three", 1) != adapter("one-again", 0)
+    one, two, other = adapter("one", 0), adapter("two", 0), adapter("three", 1)
+    assert one == two != other
 
 
 def test_one_watches_it_learn(table, model, tmp_path):

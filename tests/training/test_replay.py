@@ -342,7 +342,7 @@ def test_a_run_with_replay_stopped_again_and_again_ends_with_the_bytes_of_one_th
     run = tmp_path / "run"
     begun(table, model, run, 1, **KINDS[kind])
     sittings = 1
-    while end_of(gone_on(run, 2)).stopped_because is Stopped.INTERRUPTED:
+    while end_of(gone_on(run, 3)).stopped_because is Stopped.INTERRUPTED:
         sittings += 1
         assert sittings < 40
     assert sittings > 1

@@ -1,5 +1,6 @@
 """Consoles of every encoding and width: nothing raises, every sign is shown or escaped, redirected output is UTF-8."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,15 +8,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.terminals import on_a_terminal
+
 ROOT = Path(__file__).parents[2]
 TABLE = "вопрос;ответ\nСколько Ω у резистора?;От 1 Ω → до 10 МОм — по маркировке.\nА у провода?;Почти 0 Ω.\n"
 SIGNS = ("Ω", "→", "—")
 BARE = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ} | {"ZNATOK_LANG": "ru"}
+COMMANDS = (["check", "t.csv"], ["--help"], ["train", "--help"])
+END = "\n==== end of a command ====\n"
+ONE_AFTER_ANOTHER = f"""
+import json, os, sys
+from znatok import cli
+for command, environment in json.loads(sys.argv[1]):
+    os.environ.update(environment)
+    code = cli.run(command)
+    print({END!r}, end="", flush=True)
+    assert code == 0, command
+    for name in environment:
+        del os.environ[name]
+"""
 
 
-def run(arguments, folder, stdout=subprocess.PIPE, **environment):
+def run(arguments, folder, stdout=subprocess.PIPE, program=("-m", "znatok"), **environment):
     return subprocess.run(
-        [sys.executable, "-m", "znatok", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
@@ -24,6 +40,11 @@ def run(arguments, folder, stdout=subprocess.PIPE, **environment):
         timeout=60,
         check=False,
     )
+
+
+def one_after_another(commands, folder, **more):
+    """One start of Python for several commands, each with something in the environment beside it."""
+    return run([json.dumps(commands)], folder, program=("-c", ONE_AFTER_ANOTHER), **more)
 
 
 @pytest.fixture
@@ -47,16 +68,17 @@ def folder(tmp_path):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("command", [["check", "t.csv"], ["--help"], ["train", "--help"]], ids=" ".join)
-def test_redirected_output_keeps_every_sign_or_shows_its_code(folder, command, environment, encoding):
-    done = run(command, folder, **environment)
+def test_redirected_output_keeps_every_sign_or_shows_its_code(folder, environment, encoding):
+    done = one_after_another([(command, {}) for command in COMMANDS], folder, **environment)
     assert (done.returncode, done.stderr) == (0, b"")
     shown = done.stdout.decode(encoding)
     assert "\x1b" not in shown
-    if command[0] == "check":
-        for sign in SIGNS:
-            escaped = sign.encode(encoding, "backslashreplace").decode(encoding)
-            assert escaped in shown
+    checked, *helped, rest = shown.replace("\r\n", "\n").split(END)
+    for sign in SIGNS:
+        escaped = sign.encode(encoding, "backslashreplace").decode(encoding)
+        assert escaped in checked
+    assert [len(help.splitlines()) > 5 for help in helped] == [True, True]
+    assert rest == ""
 
 
 def test_a_narrow_window_loses_no_word(folder):
@@ -75,21 +97,16 @@ def test_an_error_is_readable_in_every_encoding(folder, encoding):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals of POSIX")
 @pytest.mark.parametrize("encoding", ["utf-8", "cp866", "cp1251", "ascii"])
-@pytest.mark.parametrize("extra", [{}, {"NO_COLOR": "1"}, {"COLUMNS": "40"}, {"TERM": "dumb"}], ids=str)
-def test_a_terminal_shows_every_sign_or_its_code(folder, encoding, extra):
-    import pty
-
-    mine, its = pty.openpty()
-    with os.fdopen(mine, "rb", buffering=0) as screen:
-        done = run(["check", "t.csv"], folder, stdout=its, **{"PYTHONIOENCODING": encoding, "TERM": "xterm", **extra})
-        os.close(its)
-        shown = b""
-        try:
-            while piece := screen.read(4096):
-                shown += piece
-        except OSError:  # Linux: the other end is closed and everything is read
-            pass
+def test_a_terminal_shows_every_sign_or_its_code(folder, encoding):
+    terminals = ({}, {"NO_COLOR": "1"}, {"COLUMNS": "40"}, {"TERM": "dumb"})
+    commands = [(["check", "t.csv"], {"TERM": "xterm"} | terminal) for terminal in terminals]
+    with on_a_terminal(encoding) as (its, written):
+        done = one_after_another(commands, folder, stdout=its, PYTHONIOENCODING=encoding)
+        shown = written()
     assert (done.returncode, done.stderr) == (0, b"")
-    words = " ".join(shown.decode(encoding).split())
-    for sign in SIGNS:
-        assert sign.encode(encoding, "backslashreplace").decode(encoding) in words
+    *screens, rest = shown.replace("\r\n", "\n").split(END)
+    assert (len(screens), rest) == (len(terminals), "")
+    for terminal, screen in zip(terminals, screens, strict=True):
+        words = " ".join(screen.split())
+        for sign in SIGNS:
+            assert sign.encode(encoding, "backslashreplace").decode(encoding) in words, terminal

@@ -51,8 +51,9 @@ def test_most_wordings_are_new_and_each_row_has_many(rows):
 
 
 def test_numbers_of_the_question_stay_unless_the_answer_is_asked_from():
-    for place, said in wordings(DATASET, 4, ("frames", "keywords", "noise")):
-        assert Counter(numbers(DATASET[place].question)) - Counter(numbers(said)) == Counter(), said
+    asked = [row for row in DATASET if numbers(row.question)]
+    for place, said in wordings(asked, 40, ("frames", "keywords", "noise")):
+        assert Counter(numbers(asked[place].question)) - Counter(numbers(said)) == Counter(), said
     for place, said in wordings(DATASET, 4, ("answer",)):
         told = numbers(f"{DATASET[place].question} {DATASET[place].answer}")
         assert set(numbers(said)) <= set(told), said

@@ -2,10 +2,11 @@
 
 import base64
 from datetime import date
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from znatok import __version__
@@ -35,14 +36,8 @@ def write_report(run: RunFolder) -> None:
 
 def page(run: RunFolder, records: RunRecords) -> str:
     """The report as HTML that needs nothing from outside of itself."""
-    parts = files(__package__)
-    house = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
-    )
-    house.filters["typeset"] = typeset
-    template = house.from_string(parts.joinpath("page.html").read_text(encoding="utf-8"))
-    return template.render(
-        style=Markup(parts.joinpath("page.css").read_text(encoding="utf-8")),  # ours, and must not be escaped
+    return _template().render(
+        style=Markup(_part("page.css")),  # ours, and must not be escaped
         t=lambda key, **values: typeset(text(key, **values)),
         counted=counted,
         number=number,
@@ -50,6 +45,19 @@ def page(run: RunFolder, records: RunRecords) -> str:
         version=__version__,
         **_contents(run, records),
     )
+
+
+@cache
+def _template() -> Template:
+    house = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_printable
+    )
+    house.filters["typeset"] = typeset
+    return house.from_string(_part("page.html"))
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _contents(run: RunFolder, records: RunRecords) -> dict[str, Any]:

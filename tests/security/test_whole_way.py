@@ -1,6 +1,5 @@
 """The whole way from a hostile table to an answer, gone once for all tests: watched, on a terminal, among secrets."""
 
-import csv
 import json
 import sys
 from dataclasses import dataclass
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.hostile import screen_texts
+from tests.security.hostile import _ESCAPES, acting, write_table
 from tests.security.terminals import on_a_terminal
 from tests.security.watching import NETWORK, PICKLES, PROGRAMS, watched
 from tests.tiny import tiny_folder
 
 POSIX = sys.platform != "win32"
-TABLE_NAME = "т\x1b]0;x\x07\x1b[35m\u202e[red]видно.csv" if POSIX else "т[red]видно.csv"
 SECRETS = {
     "HF_TOKEN": "hf_geheimAlphaOne",
     "HUGGING_FACE_HUB_TOKEN": "hf_geheimBetaTwo",
@@ -55,17 +53,7 @@ class Way:
     events: list
 
 
-def write_table(folder):
-    """A table full of what would act on a screen, under a name that would, too."""
-    rows = [
-        (f"Вопрос {place} {said}", f"{said} {place}") for place, said in enumerate(screen_texts()) if "\0" not in said
-    ]
-    with (folder / TABLE_NAME).open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("вопрос", "ответ"), *rows])
-    return folder / TABLE_NAME
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def way(tmp_path_factory):
     home = tmp_path_factory.mktemp("way")
     given = (write_table(home).name, tiny_folder(home / "tiny").name, "run", *SETTINGS.split())
@@ -81,3 +69,51 @@ def way(tmp_path_factory):
     codes, printed, has_torch = json.loads((home / "codes.json").read_text(encoding="utf-8"))
     assert has_torch
     return Way(home, codes, printed, shown, events)
+
+
+def test_the_whole_way_is_gone(way):
+    assert way.codes == [[name, 0] for name in "check train exam chat chat doctor".split()]
+
+
+def test_no_one_is_asked_over_a_network(way):
+    assert [event for event in way.events if event[0] in NETWORK] == []
+
+
+def test_nothing_pickled_is_loaded(way):
+    assert [event for event in way.events if event[0] == "pickle.find_class"] == []
+
+
+def test_no_program_is_started_but_the_ones_we_know(way):
+    """A look at the graphics card, and nothing that a file named."""
+    started = [arguments for event, arguments in way.events if event in PROGRAMS]
+    assert [arguments for arguments in started if not any(name in arguments for name in KNOWN_PROGRAMS)] == []
+
+
+KNOWN_PROGRAMS = ("template_sandbox", "nvidia-smi")
+
+
+def test_no_secret_is_kept_shown_or_handed_on(way):
+    kept = {str(file): file.read_bytes() for file in way.home.rglob("*") if file.is_file()}
+    kept |= {"shown": way.shown.encode(), "printed": "".join(way.printed).encode()}
+    kept |= {f"{place}: {event}": arguments.encode() for place, (event, arguments) in enumerate(way.events)}
+    assert any("report.html" in name for name in kept)
+    assert [name for name, content in kept.items() if b"geheim" in content] == []
+
+
+LONG = [escape for escape in _ESCAPES if len(escape) > 2]
+"""Escapes that rich itself never sends: where one of them arrives, a text has sent it."""
+
+
+def assert_rich_alone_acts(shown, least=1):
+    assert [escape for escape in LONG if escape in shown] == []
+    assert "\u202e" not in shown
+    assert shown.count("видно") >= least
+
+
+@pytest.mark.skipif(not POSIX, reason="a pseudo-terminal of POSIX")
+def test_the_whole_way_from_a_hostile_table_to_an_answer_shows_nothing_that_acts(way):
+    assert_rich_alone_acts(way.shown, 20)
+    assert "[red]видно" in way.shown
+    for printed in way.printed:
+        assert acting(printed) == []
+    assert json.loads(way.printed[1])["exam"]["trained"]["after"]["n"] == 6
