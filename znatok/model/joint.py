@@ -20,6 +20,9 @@ FEW = 128
 
 WHOLE = slice(None)
 
+Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""What `linear` takes and gives."""
+
 
 class Scratch:
     """Memory for one unpacked weight, shared by all layers: each is used up before the next is unpacked.
@@ -53,11 +56,13 @@ class Joint:
         self.bias_O = None if plain[0].bias is None else torch.cat([layer.bias.detach() for layer in plain]).to(dtype)
         self._scratch = scratch
         self._weight_OI: Tensor | None = None
+        self._packed: Product | None = None
         self._unpack: list[tuple[slice, Callable[[Tensor], None]]] = []
         ends = [sum(sizes[: place + 1]) for place in range(len(sizes))]
         outputs = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         if linear_kind(layers[0]) == "plain":
             self._weight_OI = _joined(plain)
+            self._packed = packed_product(self._weight_OI)
         else:
             scratch.reserve(self.outputs * self.inputs)
             self._unpack = [(part, _unpacking(layer, dtype)) for part, layer in zip(outputs, plain, strict=True)]
@@ -89,7 +94,8 @@ class Joint:
 
     def forward(self, x_NI: Tensor, adapted: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         """x Wᵀ + s (x Aᵀ) Bᵀ, and what `backward` needs of it."""
-        y_NO = F.linear(x_NI, self._weight(), self.bias_O)
+        product = self._packed or F.linear
+        y_NO = product(x_NI, self._weight(), self.bias_O)
         if not adapted or not self.weights:
             return y_NO, ()
         low_NR = F.linear(x_NI, self._a_RI)
@@ -131,6 +137,25 @@ class Joint:
         for outputs, unpack in self._unpack:
             unpack(weight_OI[outputs])
         return weight_OI
+
+
+def packed_product(weight_OI: Tensor) -> Product | None:
+    """`linear` for just these frozen weights, to the same bits: they are kept a second time as oneDNN multiplies with
+    them, which else makes that of them in every product. Two thirds of the time where places are few (docs/log.md).
+
+    None where that is of no use: on a GPU, in float32, or without oneDNN.
+    """
+    if weight_OI.is_cuda or weight_OI.dtype is not torch.bfloat16 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return None
+    try:
+        weight = torch.ops.mkldnn._reorder_linear_weight(weight_OI, FEW)
+    except (AttributeError, NotImplementedError, RuntimeError):  # none of these is promised to stay
+        return None
+
+    def product(x_NI: Tensor, _: Tensor, bias_O: Tensor | None) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x_NI, weight, bias_O, "none", [], "")  # type: ignore[no-any-return]
+
+    return product
 
 
 def linear_kind(layer: Any) -> Kind | None:

@@ -47,8 +47,8 @@ POINTS = 12
 VALIDATION_SHARE = 0.02
 """Share of the training time that scoring held-out wordings may take: between 2 and 16 rows a time."""
 
-GENERATED_PER_TRAINED = 1.5
-"""Tokens generated in the exam in the time of one token trained: a guess; at 40 rows it was 0.9 (docs/log.md)."""
+GENERATED_PER_TRAINED = 0.4
+"""Tokens generated in the exam in the time of one trained; 0.3 and 0.4 in whole runs on two cores (docs/log.md)."""
 
 REPLAY_COST = 1.7
 """What a replayed token costs, in trained ones: the base reads it, too, every token is scored by both, and before
