@@ -26,9 +26,6 @@ BFLOAT16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
 FEATURES = frozenset({"avx2", "avx512f", "neon", *BFLOAT16_INSTRUCTIONS})
 # mallopt(3): M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes.
 _KEEP_FREED_MEMORY = ((-3, 1 << 30), (-1, 2**31 - 1))
-KERNELS_KEPT = "4096"
-"""oneDNN makes a kernel for every new size of a product, up to 30 ms each, and keeps 1,024; rows of a hundred lengths
-need some 3,000 (docs/log.md)."""
 PROBE_ROWS, PROBE_INPUTS, PROBE_OUTPUTS = 512, 576, 1536
 PROBE_SECONDS = 0.2
 
@@ -55,7 +52,6 @@ def use_cpus(threads: int) -> None:
     """
     import torch
 
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS_KEPT)  # read at the first product
     torch.set_num_threads(threads)
     if sys.platform == "linux":
         keep = getattr(ctypes.CDLL(None), "mallopt", None)
