@@ -78,7 +78,7 @@ class Search:
         return [Found(self._rows[alike[place]], float(scores[place])) for place in order]
 
     def nearest_scores(self, questions: Sequence[str]) -> npt.NDArray[np.float64]:
-        """For each question the score of the row nearest to it, as `best` gives it; 0 where none has anything in common.
+        """For each question the score of the row nearest to it, as `best` gives it; 0 where nothing is in common.
 
         Shapes: the result is (questions,).
         """
