@@ -179,7 +179,7 @@ def test_a_strict_run_trains_on_refusals_counts_their_tokens_and_forecasts_them(
             replay=0.0,
             rewording=0.0,
             finishing_rounds=0,
-            num_train_epochs=16.0,
+            num_train_epochs=10.0,
         )
         plan = next(event.plan for event in events if isinstance(event, Planned))
         runs[scope] = plan, next(event for event in events if isinstance(event, TrainingEnded))

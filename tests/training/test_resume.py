@@ -87,9 +87,10 @@ def test_a_run_stopped_after_every_single_update_ends_with_the_bytes_of_one_that
 ):
     # Every sitting looks through all that might be declined; forty questions are looked through in a moment.
     monkeypatch.setattr(refusals, "elsewhere", lambda language: elsewhere(language)[:40])
-    unstopped, events = (
-        whole if kind == "learn" else (tmp_path / "whole", learned(table, model, tmp_path / "whole", **KINDS[kind]))
-    )
+    unstopped, events = whole
+    if KINDS[kind]:
+        unstopped = tmp_path / "whole"
+        events = learned(table, model, unstopped, **KINDS[kind])
     steps = of(TrainingEnded, events)[0].steps
     run = tmp_path / "run"
     begun(table, model, run, 1, **KINDS[kind])
