@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from znatok.data import search as search_module
 from znatok.data.reword import heldout_wording
-from znatok.data.search import Search
+from znatok.data.search import Found, Search
 from znatok.records import Row
 
 ROOT = Path(__file__).parent.parent.parent
@@ -118,6 +119,17 @@ def test_a_rows_question_is_all_there_whatever_stands_around_it_and_in_any_of_it
     assert search.share_asked("какой прибор покажет амперы", ROWS[3]) == pytest.approx(1)
     assert search.share_asked("Что такое тиристор?", ROWS[0]) < 0.9
     assert search.share_asked("ξψ", ROWS[0]) == 0
+
+
+@pytest.mark.parametrize("at_once", [1, 9, 2**16])
+def test_the_scores_of_many_questions_are_those_of_each_by_itself(monkeypatch, at_once):
+    monkeypatch.setattr(search_module, "_AT_ONCE", at_once)
+    asked = ["Чем же меряют ток?", "漢字", "", "?", "а", "What melts?", "РЕЗЕСТОР резистор", "Чем же меряют ток?"]
+    for rows in (ROWS, table()[:40], [Row(1, "?", "!"), *ROWS], []):
+        search = Search(rows)
+        alone = [one.score for question in asked for one in search.best(question, 1) or [Found(Row(0, "", ""), 0.0)]]
+        assert search.nearest_scores(asked).tolist() == pytest.approx(alone, rel=1e-12)
+    assert Search(ROWS).nearest_scores([]).tolist() == []
 
 
 def test_of_equal_rows_the_first_is_taken():

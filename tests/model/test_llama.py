@@ -1,8 +1,6 @@
 """The container of our own against transformers' model and PEFT's layers: the same weights, bytes, losses, answers."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -293,22 +291,3 @@ def test_quantised_layers_hold_the_codes_that_transformers_gives_them(tmp_path, 
         quantised += type(layer) is not torch.nn.Linear
     assert quantised == 3 * 7
     assert ours.loss(batch(20, 31)) == theirs.loss(batch(20, 31))
-
-
-HEAVY = "{'transformers', 'peft', 'accelerate', 'bitsandbytes', 'torch._dynamo', 'sympy'}"
-
-
-def test_a_model_is_trained_and_asked_without_transformers_and_peft(tmp_path):
-    from tests.tiny import tiny_folder
-    from tests.training.runs import write_table
-
-    model, table, run = tiny_folder(tmp_path / "model"), write_table(tmp_path), tmp_path / "run"
-    train = ["train", str(table), "--model", str(model), "--run", str(run), "--num-train-epochs", "2"]
-    commands = [[*train, "--scope", "open"], ["chat", str(run), "--ask", "Чему равен ток?"], ["exam", str(run)]]
-    script = (
-        "import sys; from znatok import cli\n"
-        f"codes = [cli.run(command) for command in {commands!r}]\n"
-        f"print(codes, sorted({HEAVY} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8", check=True)
-    assert done.stderr.splitlines()[-1] == "[0, 0, 0] []"

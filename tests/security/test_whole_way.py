@@ -38,19 +38,21 @@ go("chat", run, "--ask", "Что\\x1b[2J?", "--lang", "ru")
 go("chat", run, "--base", "--ask", "Что?", "--json")
 go("doctor")
 with open("codes.json", "w") as file:
-    json.dump([codes, printed, "torch" in sys.modules], file)
+    json.dump([codes, printed, list(sys.modules)], file)
 """
 
 
 @dataclass(frozen=True)
 class Way:
-    """What came of it. `shown`: all that was written to the terminal.  `events`: as [name, arguments]."""
+    """What came of it. `shown`: all that was written to the terminal.  `events`: as [name, arguments].
+    `modules`: the names of all that were imported."""
 
     home: Path
     codes: list
     printed: list
     shown: str
     events: list
+    modules: frozenset
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +68,21 @@ def way(tmp_path_factory):
         done, events = watched(WHOLE_WAY, *given, **place)
         shown = (done.stdout + done.stderr).decode("utf-8")
     assert done.returncode == 0, shown[-3000:]
-    codes, printed, has_torch = json.loads((home / "codes.json").read_text(encoding="utf-8"))
-    assert has_torch
-    return Way(home, codes, printed, shown, events)
+    codes, printed, modules = json.loads((home / "codes.json").read_text(encoding="utf-8"))
+    assert "torch" in modules
+    return Way(home, codes, printed, shown, events, frozenset(modules))
 
 
 def test_the_whole_way_is_gone(way):
     assert way.codes == [[name, 0] for name in "check train exam chat chat doctor".split()]
+
+
+HEAVY = {"transformers", "peft", "accelerate", "bitsandbytes", "torch._dynamo", "sympy"}
+"""Each takes up to seconds to import."""
+
+
+def test_a_model_is_trained_and_asked_without_transformers_and_peft(way):
+    assert HEAVY & way.modules == set()
 
 
 def test_no_one_is_asked_over_a_network(way):

@@ -20,9 +20,10 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def every_point_saves(monkeypatch):
-    """The runs of these tests last a second or two, and their states are what is tested."""
+def every_point_saves_and_the_base_says_little(monkeypatch):
+    """The runs of these tests last a second, and their states are what is tested."""
     monkeypatch.setattr(updates, "POINT_SECONDS", -1.0)
+    monkeypatch.setattr(updates, "FIRST_ANSWER_TOKENS", 8)
 
 
 @pytest.fixture(scope="module")

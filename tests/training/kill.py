@@ -188,7 +188,7 @@ def main() -> None:
     folder, times, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    updates.POINT_SECONDS = -1.0  # these runs last a second or two
+    updates.POINT_SECONDS, updates.FIRST_ANSWER_TOKENS = -1.0, 8  # these runs last a second
     if hasattr(signal, "SIGHUP"):  # under nohup it is ignored, and so it should be then
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the same in the background of a shell

@@ -39,15 +39,34 @@ def model(tmp_path_factory):
     return str(tiny_folder(tmp_path_factory.mktemp("tiny")))
 
 
+def write_table(folder, content=TABLE):
+    path = folder / "детали.csv"
+    path.write_text(content, encoding="cp1251")
+    return path
+
+
 @pytest.fixture
 def table(tmp_path):
-    path = tmp_path / "детали.csv"
-    path.write_text(TABLE, encoding="cp1251")
-    return path
+    return write_table(tmp_path)
 
 
 def trained(table, model, run, stop=None, **asked):
     return list(train(table, make_settings({"model": model} | LEARNS | asked), run, stop))
+
+
+@pytest.fixture(scope="module")
+def by_heart(model, tmp_path_factory):
+    """A run that lasted until its rows were known: its folder and its events."""
+    home = tmp_path_factory.mktemp("heart")
+    return home / "run", trained(write_table(home), model, home / "run")
+
+
+@pytest.fixture(scope="module")
+def short(model, tmp_path_factory):
+    """A run of four updates on a table with a row twice: its folder and its events."""
+    home = tmp_path_factory.mktemp("short")
+    table = write_table(home, TABLE + "Что такое резистор?;Резистор — это деталь, она ограничивает ток.\n")
+    return home / "run", trained(table, model, home / "run", num_train_epochs=4.0, finishing_rounds=0, dtype="float32")
 
 
 def until_planned(table, model, run):
@@ -61,8 +80,8 @@ def until_planned(table, model, run):
     return told
 
 
-def test_three_rows_are_learned_by_heart_and_the_model_stops_by_itself(table, model, tmp_path):
-    events = trained(table, model, tmp_path / "run")
+def test_three_rows_are_learned_by_heart_and_the_model_stops_by_itself(by_heart):
+    _, events = by_heart
     summary = events[-1].summary
     after = summary["exam"]["trained"]["after"]
     assert after["exact"] == after["passed"] == after["stopped"] == 1.0
@@ -72,18 +91,16 @@ def test_three_rows_are_learned_by_heart_and_the_model_stops_by_itself(table, mo
     assert rows["Чему равен ток при 12 В и 6 Ом?"] == "Ток равен 2 А."
 
 
-def test_the_summary_holds_what_scripts_rely_on(table, model, tmp_path):
-    summary = trained(table, model, tmp_path / "run", num_train_epochs=2.0, finishing_rounds=0)[-1].summary
+def test_the_summary_holds_what_scripts_rely_on(short):
+    summary = short[1][-1].summary
     assert {"run", "model", "preset", "steps", "tokens", "tokens_per_second", "train_seconds"} <= set(summary)
     assert {"total_seconds", "peak_memory_bytes", "stopped_because", "exam"} <= set(summary)
-    assert summary["steps"] == 2
+    assert summary["steps"] == 4
     assert json.dumps(summary)
 
 
-def test_the_run_folder_holds_everything_and_accounts_for_every_row(table, model, tmp_path):
-    table.write_text(TABLE + "Что такое резистор?;Резистор — это деталь, она ограничивает ток.\n", encoding="utf-8")
-    trained(table, model, tmp_path / "run", num_train_epochs=4.0)
-    run = RunFolder(tmp_path / "run")
+def test_the_run_folder_holds_everything_and_accounts_for_every_row(short, model):
+    run = RunFolder(short[0])
     for path in (run.settings, run.plan, run.rows, run.metrics, run.exam, run.answers):
         assert path.stat().st_size > 0, path
     rows = list(read_lines(run.rows))
@@ -130,13 +147,12 @@ def test_problems_are_told_before_the_plan_and_kept_in_the_run(table, model, tmp
     assert [(record["kind"], record["severity"]) for record in kept] == [("conflict", "warning"), ("crumbs", "note")]
 
 
-def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model, tmp_path):
+def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(short, model):
     from znatok.use.loading import load_run
 
-    trained(table, model, tmp_path / "run", num_train_epochs=8.0, dtype="float32")
-    talker = load_run(RunFolder(tmp_path / "run"))
+    talker = load_run(RunFolder(short[0]))
     rendered = talker.renderer.conversation("Что такое резистор?", "Резистор — это деталь, она ограничивает ток.")
-    elsewhere = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), tmp_path / "run" / "adapter")
+    elsewhere = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), short[0] / "adapter")
     import torch
 
     ids = torch.tensor([rendered.ids])
@@ -148,15 +164,15 @@ def test_peft_loads_the_adapter_elsewhere_and_gives_the_same_logits(table, model
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(table, model, tmp_path):
     def adapter(name, seed):
-        learned(table, model, tmp_path / name, **LEARNS | {"num_train_epochs": 5.0, "seed": seed})
+        learned(table, model, tmp_path / name, **LEARNS | {"num_train_epochs": 3.0, "seed": seed})
         return weights(tmp_path / name)
 
     one, two, other = adapter("one", 0), adapter("two", 0), adapter("three", 1)
     assert one == two != other
 
 
-def test_one_watches_it_learn(table, model, tmp_path):
-    events = trained(table, model, tmp_path / "run", num_train_epochs=30.0)
+def test_one_watches_it_learn(by_heart):
+    run, events = by_heart
     sampled = [event for event in events if isinstance(event, Sampled)]
     assert [event.step for event in sampled[:2]] == [0, 0]
     assert len(sampled) >= 2 + 10
@@ -167,7 +183,7 @@ def test_one_watches_it_learn(table, model, tmp_path):
         isinstance(event, Planned | Sampled | Stepped) is False or place >= 1 for place, event in enumerate(events)
     )
     assert any(isinstance(event, Sampled) for event in events[:first])
-    kept = [record for record in read_lines(tmp_path / "run" / "metrics.jsonl") if record["event"] == "sampled"]
+    kept = [record for record in read_lines(run / "metrics.jsonl") if record["event"] == "sampled"]
     assert [record["answer"] for record in kept] == [event.answer for event in sampled]
 
 

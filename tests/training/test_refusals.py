@@ -149,6 +149,17 @@ def test_what_takes_more_tokens_than_a_batch_may_is_not_asked():
     assert any(len(renderer.conversation(one, REFUSALS["ru"]).ids) > 120 for one in elsewhere("ru"))
 
 
+def test_all_that_may_be_declined_is_and_nothing_else():
+    rows, renderer = rows_of(TABLES["ru"][0]), tiny_renderer()
+    search = Search(rows)
+    far = [one for one in elsewhere("ru") if all(found.score < TOO_NEAR for found in search.best(one, 1))]
+    tokens = {one: len(renderer.conversation(one, REFUSALS["ru"]).ids) for one in far}
+    longest = sorted(tokens.values())[len(far) // 2]
+    expected = {one for one, taken in tokens.items() if taken <= longest}
+    refusals = refusals_of(rows, rewording=0.0, longest=longest, declining=FEW_DECLINED)
+    assert {refusals.question(number) for number in range(len(expected))} == expected
+
+
 def test_where_every_question_takes_too_many_tokens_nothing_is_declined():
     refusals = refusals_of(rows_of(TABLES["ru"][0]), longest=3)
     assert refusals.due(State(9, 9, exposures=10_000), 4) == ()
@@ -168,7 +179,7 @@ def test_a_strict_run_trains_on_refusals_counts_their_tokens_and_forecasts_them(
             replay=0.0,
             rewording=0.0,
             finishing_rounds=0,
-            num_train_epochs=16.0,
+            num_train_epochs=10.0,
         )
         plan = next(event.plan for event in events if isinstance(event, Planned))
         runs[scope] = plan, next(event for event in events if isinstance(event, TrainingEnded))

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from znatok.data.template_sandbox import PLACEHOLDERS, Rendering, TooMuch, renderings
 from znatok.errors import ModelError, ZnatokError
@@ -214,7 +214,11 @@ class Renderer:
 
     def content_ids(self, text: str) -> list[int]:
         """Ids of what a person or the model wrote. Never holds a control id."""
-        ids: list[int] = []
+        found, _, lead_size = self._encoded(self._content, text)
+        ids: list[int] = found.ids
+        if self.control_ids.isdisjoint(ids):
+            return ids[lead_size:]
+        ids = []
         for id, piece in self._inside(self._content, text):
             if id not in self.control_ids:
                 ids.append(id)
@@ -226,12 +230,16 @@ class Renderer:
 
     def _inside(self, tokenizer: Tokenizer, text: str) -> list[tuple[int, str]]:
         """Ids of a text that does not begin a conversation, each with the characters that it came from."""
-        for lead, lead_ids in ((self._lead, self._lead_ids), ("", [])):
-            found = tokenizer.encode(lead + text, add_special_tokens=False)
-            if found.ids[: len(lead_ids)] == lead_ids:
-                break
+        found, lead, lead_size = self._encoded(tokenizer, text)
         pieces = [(lead + text)[start:end] for start, end in found.offsets]
-        return list(zip(found.ids, pieces, strict=True))[len(lead_ids) :]
+        return list(zip(found.ids, pieces, strict=True))[lead_size:]
+
+    def _encoded(self, tokenizer: Tokenizer, text: str) -> tuple[Encoding, str, int]:
+        """Such a text encoded, what was put before it, and how many ids that takes."""
+        found = tokenizer.encode(self._lead + text, add_special_tokens=False)
+        if found.ids[: len(self._lead_ids)] == self._lead_ids:
+            return found, self._lead, len(self._lead_ids)
+        return tokenizer.encode(text, add_special_tokens=False), "", 0
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated ids, up to the end of turn; special tokens are left out."""

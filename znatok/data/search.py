@@ -19,6 +19,9 @@ SHORTEST, LONGEST = 2, 4
 _NO_LETTERS = re.compile(r"[\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
 
+_AT_ONCE = 2**16
+"""Pairs of a question and a row that are compared at once: a few dozen megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -73,6 +76,32 @@ class Search:
         # A stable sort: of equals the one that stands first in the table.
         order = np.argsort(-scores, kind="stable")[:count]
         return [Found(self._rows[alike[place]], float(scores[place])) for place in order]
+
+    def nearest_scores(self, questions: Sequence[str]) -> npt.NDArray[np.float64]:
+        """For each question the score of the row nearest to it, as `best` gives it; 0 where nothing is in common.
+
+        Shapes: the result is (questions,).
+        """
+        at_once = max(1, _AT_ONCE // max(1, len(self._rows)))
+        parts = [questions[start : start + at_once] for start in range(0, len(questions), at_once)]
+        return np.concatenate([np.zeros(0), *map(self._nearest_scores, parts)])
+
+    def _nearest_scores(self, questions: Sequence[str]) -> npt.NDArray[np.float64]:
+        asked = _runs(questions)
+        which, is_there, rarities = self._looked_up(asked.runs)
+        weights = asked.frequencies * rarities
+        lengths = np.sqrt(np.bincount(asked.texts, np.square(weights), minlength=len(questions)))
+        first = self._borders[which[is_there]]
+        rows_with = self._borders[which[is_there] + 1] - first
+        # Each run of a question, once for every row that has it, too.
+        here = np.arange(rows_with.sum()) + np.repeat(first - (np.cumsum(rows_with) - rows_with), rows_with)
+        cells = np.repeat(asked.texts[is_there].astype(np.int64) * len(self._rows), rows_with) + self._places[here]
+        products = np.repeat(weights[is_there], rows_with) * self._weights[here]
+        shape = len(questions), len(self._rows)
+        shared = np.bincount(cells, products, minlength=shape[0] * shape[1]).reshape(shape)
+        scores = np.zeros(shape)
+        np.divide(shared, np.outer(lengths, self._lengths), out=scores, where=shared != 0)
+        return np.asarray(scores.max(axis=1, initial=0.0))
 
     def share_asked(self, question: str, row: Row) -> float:
         """How much of the row's own question stands in `question`, rare runs counting more: 1 where it is all there,

@@ -13,9 +13,8 @@ from importlib.resources import files
 
 from znatok.data.likeness import plain
 from znatok.data.reword import Reworder, language_of
-from znatok.data.search import Search
 from znatok.data.telling import LEAST_LETTERS, STEM, WORD, long_words, stems, telling_word, word_counts
-from znatok.exam.sets import TOO_NEAR, sample
+from znatok.exam.sets import far_from, sample
 from znatok.records import Question, QuestionSet, Row
 
 
@@ -159,9 +158,7 @@ def _of_several(rows: Sequence[Row], rng: random.Random) -> list[str]:
 
 def _far(rows: Sequence[Row], count: int) -> list[str]:
     """Shipped questions on anything else, in the language of most of the table; without those that a row may answer."""
-    search = Search(rows)
-    asked = _shipped(_language(rows))
-    far = [one for one in asked if not any(found.score >= TOO_NEAR for found in search.best(one, count=1))]
+    far = far_from(rows, _shipped(_language(rows)))
     whole = QuestionSet("far", tuple(Question(0, one, "") for one in far))
     return [far[place] for place in sample(whole, count)]
 
@@ -172,4 +169,4 @@ def _language(rows: Sequence[Row]) -> str:
 
 def _shipped(language: str) -> list[str]:
     file = files("znatok.exam").joinpath("questions", f"calibration_far.{language}.txt")
-    return [one for one in file.read_text(encoding="utf-8").splitlines() if one.strip()]
+    return file.read_text(encoding="utf-8").splitlines()

@@ -49,11 +49,13 @@ def unknown_far_set(rows: Sequence[Row]) -> QuestionSet:
     """Shipped questions on anything else, in the language of most of the table, but for those that a row may answer."""
     language = language_of(" ".join(row.question for row in rows))
     file = files("znatok.exam").joinpath("questions", f"unknown_far.{language}.txt")
-    search = Search(rows)
-    asked = [one for one in file.read_text(encoding="utf-8").splitlines() if one.strip()]
-    return _unanswered(
-        "unknown_far", [one for one in asked if not any(found.score >= TOO_NEAR for found in search.best(one, count=1))]
-    )
+    return _unanswered("unknown_far", far_from(rows, file.read_text(encoding="utf-8").splitlines()))
+
+
+def far_from(rows: Sequence[Row], asked: Sequence[str]) -> list[str]:
+    """Those of the questions that no row may answer, as plain search sees it; empty ones are left out."""
+    asked = [one for one in asked if one.strip()]
+    return [one for one, score in zip(asked, Search(rows).nearest_scores(asked), strict=True) if score < TOO_NEAR]
 
 
 def unknown_near_set(asked: Sequence[str], rows: Sequence[Row]) -> QuestionSet:

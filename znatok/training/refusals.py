@@ -16,9 +16,8 @@ from znatok.data.render import Renderer
 from znatok.data.reword import heldout_wording, language_of
 from znatok.data.reword.language import languages_of
 from znatok.data.reword.noise import Noise
-from znatok.data.search import Search
 from znatok.data.telling import LEAST_LETTERS, long_words, stem, stems, telling_word, word_counts
-from znatok.exam.sets import TOO_NEAR
+from znatok.exam.sets import far_from
 from znatok.model.attention import LONGEST
 from znatok.model.network import Network
 from znatok.records import Rendered, Row
@@ -37,6 +36,9 @@ misspelt question is still to be answered."""
 
 ENDING = 2
 """Last letters that two words have in common where one takes the other's place, so that the sentence stays whole."""
+
+MOST_TOKENS = 2
+"""Of one byte of text: even a tokenizer that takes letters and their accents apart makes no more."""
 
 
 class Refusals:
@@ -58,12 +60,13 @@ class Refusals:
         longest: tokens of one.
         """
         language = language_of(" ".join(row.question for row in rows))
-        search = Search(rows)
         self._rows, self._renderer, self._refusal, self._declining = tuple(rows), renderer, refusal, declining
         self._batch_size, self._rewording, self._seed = batch_size, rewording, seed
         self._longest = longest
         self._asked = _wordings(rows)
-        self._far = [one for one in elsewhere(language) if self._may_be_declined(one, search)]
+        far = [one for one in far_from(rows, elsewhere(language)) if plain(one) not in self._asked]
+        self._far = self._short(far)
+        self._shuffled: tuple[int, list[int]] = (-1, [])
         self._noise = Noise((*self._far, *(row.question for row in rows)))
         self._counts = word_counts(rows)
         self._stems = frozenset[str]().union(*(stems(" ".join(_said(row))) for row in rows))
@@ -98,9 +101,15 @@ class Refusals:
     def _next_far(self, number: int) -> str:
         """Passes over all of them, each in an order of its own."""
         done, place = divmod(number, len(self._far))
-        order = list(range(len(self._far)))
-        random.Random(f"far {self._seed} {done}").shuffle(order)
-        return self._far[order[place]]
+        return self._far[self._order(done)[place]]
+
+    def _order(self, done: int) -> list[int]:
+        """That of the pass after `done` others; kept until another is asked for."""
+        if self._shuffled[0] != done:
+            order = list(range(len(self._far)))
+            random.Random(f"far {self._seed} {done}").shuffle(order)
+            self._shuffled = done, order
+        return self._shuffled[1]
 
     def _near(self, rng: random.Random) -> str | None:
         """A row's question with a word from nowhere where its telling word was; None where no such is found.
@@ -121,11 +130,15 @@ class Refusals:
                 return question
         return None
 
-    def _may_be_declined(self, question: str, search: Search) -> bool:
-        """Whether no row is near to the question, and it is short enough."""
-        if plain(question) in self._asked or any(one.score >= TOO_NEAR for one in search.best(question, 1)):
-            return False
-        return len(self._renderer.conversation(question, self._refusal).ids) <= self._longest
+    def _short(self, questions: Sequence[str]) -> list[str]:
+        """Those that take no more tokens than a batch may. Short texts are not even counted."""
+        around = len(self._renderer.conversation("", self._refusal).ids)
+        return [
+            one
+            for one in questions
+            if around + MOST_TOKENS * len(one.encode()) <= self._longest
+            or around + len(self._renderer.content_ids(one)) <= self._longest
+        ]
 
 
 def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Settings) -> Refusals | None:

@@ -61,7 +61,8 @@ def refusal_tokens(scope: Scope, rows: Sequence[Row], renderer: Renderer) -> flo
     if scope.refusal is None:
         return 0.0
     asked = elsewhere(language_of(" ".join(row.question for row in rows)))
-    return fmean(len(renderer.conversation(one, scope.refusal).ids) for one in asked)
+    around = len(renderer.conversation("", scope.refusal).ids)
+    return around + fmean(len(renderer.content_ids(one)) for one in asked)
 
 
 @cache
