@@ -195,8 +195,8 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
     """Our update in this process, rows reworded as in training."""
     import torch
 
+    from znatok.model.adapter import Adapter
     from znatok.model.base import load_network
-    from znatok.model.network import Adapter
     from znatok.training.exposures import Exposures
     from znatok.training.step import Updater
 

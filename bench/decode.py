@@ -22,8 +22,9 @@ from typing import Any
 from znatok.data.read import read_table
 from znatok.data.render import load_renderer
 from znatok.model import machine
+from znatok.model.adapter import Adapter
 from znatok.model.base import load_by_transformers
-from znatok.model.network import Adapter, Network
+from znatok.model.network import Network
 from znatok.model.source import find_base, tokenizer_file
 
 Generate = Callable[[Sequence[Sequence[int]]], list[list[int]]]

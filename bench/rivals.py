@@ -92,8 +92,8 @@ class Pace:
 
 def train_ours(work: Work, setup: Setup, pace: Pace) -> None:
     """Our update: every linear layer, r 16, float32 master adapters."""
+    from znatok.model.adapter import Adapter
     from znatok.model.base import load_network
-    from znatok.model.network import Adapter
     from znatok.model.source import find_base
     from znatok.training.step import Updater
 

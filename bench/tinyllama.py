@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from znatok.data.read import read_table
 from znatok.data.render import Renderer, read_template
-from znatok.model.network import Adapter, Network
+from znatok.model.adapter import Adapter
+from znatok.model.network import Network
 from znatok.model.source import BaseSource
 from znatok.records import Rendered, Row
 

@@ -9,7 +9,7 @@ from znatok.answering.confidence import Calibration, Regression
 from znatok.answering.evidence import Evidence
 from znatok.answering.policies import Judge
 from znatok.data.search import Search
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Row
 
 KNOWN = Row(1, "Что такое резистор?", "Деталь, что ограничивает ток.")

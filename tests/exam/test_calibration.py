@@ -22,7 +22,7 @@ from znatok.exam.calibration_questions import FRAMES, IN_TRAIN, Size, calibratio
 from znatok.exam.examine import ExamProgress
 from znatok.exam.question_file import read_questions
 from znatok.exam.sets import TOO_NEAR, reworded_set, trained_set, unknown_far_set
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Row
 
 pytestmark = PEFT_TALKS

@@ -7,7 +7,7 @@ from tests.tiny import PEFT_TALKS, teach, tiny_network
 from znatok.data.batch import make_batch
 from znatok.exam.examine import ExamProgress, ExamResult, examine, write_exam
 from znatok.exam.sets import reworded_set, trained_set
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Question, QuestionSet, Rendered, Row
 from znatok.run_folder import RunFolder, read_lines
 

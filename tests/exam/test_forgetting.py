@@ -23,7 +23,7 @@ from znatok.exam.forgetting import (
 )
 from znatok.exam.measures import normalised
 from znatok.exam.statistics import clopper_pearson
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Rendered
 
 pytestmark = PEFT_TALKS

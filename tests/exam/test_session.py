@@ -5,7 +5,7 @@ from tests.tiny import PEFT_TALKS, teach, tiny_network
 from znatok.exam.examine import ExamProgress, ExamResult
 from znatok.exam.session import hold_exam
 from znatok.exam.sets import unknown_near_set
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Row
 
 pytestmark = PEFT_TALKS

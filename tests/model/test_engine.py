@@ -17,9 +17,10 @@ from transformers import (
 from tests.tiny import PEFT_TALKS
 from znatok.data.batch import make_batch
 from znatok.model import attention, joint
+from znatok.model.adapter import ALL_LINEAR, Adapter
 from znatok.model.attention import LONGEST
 from znatok.model.engine import can_run
-from znatok.model.network import ALL_LINEAR, Adapter, Network
+from znatok.model.network import Network
 from znatok.model.source import BaseSource
 from znatok.records import Rendered
 from znatok.training.step import Updater

@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from tests.tiny import PEFT_TALKS, teach, tiny_network
 from znatok.data.batch import make_batch
+from znatok.model.adapter import Adapter
 from znatok.model.likelihood import kl_divergence, token_log_probs
-from znatok.model.network import Adapter
 
 pytestmark = PEFT_TALKS
 

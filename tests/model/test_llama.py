@@ -13,10 +13,10 @@ from tests.model.test_engine import SHAPES, TARGETS, base_model, batch, loss_and
 from tests.model.test_quantised import source
 from tests.tiny import PEFT_TALKS
 from znatok.errors import ModelError
+from znatok.model.adapter import ALL_LINEAR, Adapter
 from znatok.model.base import load_by_transformers, load_network
 from znatok.model.llama import Llama, load_llama
 from znatok.model.llama_config import read_llama_config
-from znatok.model.network import ALL_LINEAR, Adapter
 from znatok.model.rope import Rotary
 
 pytestmark = [

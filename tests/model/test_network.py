@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
 from znatok.data.batch import make_batch
 from znatok.errors import RunError
+from znatok.model.adapter import Adapter
 from znatok.model.base import load_network
 from znatok.model.loss import answer_loss
-from znatok.model.network import Adapter
 from znatok.model.optimizer import make_optimizer
 from znatok.model.source import find_base
 from znatok.records import Rendered

@@ -9,10 +9,11 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from tests.model.test_decode import LENGTHS, LIMITS, STOP, prompts
 from tests.model.test_engine import add_adapter, base_model, batch, loss_and_gradients, worst
 from tests.tiny import PEFT_TALKS
+from znatok.model.adapter import ALL_LINEAR
 from znatok.model.base import load_by_transformers
 from znatok.model.engine import can_run
 from znatok.model.joint import linear_kind
-from znatok.model.network import ALL_LINEAR, Network
+from znatok.model.network import Network
 from znatok.model.source import BaseSource
 from znatok.training.step import Updater
 

@@ -16,7 +16,7 @@ from tests.security.hostile import acting, screen_texts, write_table
 from tests.security.terminals import on_a_terminal
 from tests.tiny import PEFT_TALKS, teach, tiny_folder, tiny_network
 from znatok import cli
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use.terminal import json_line, printable, talk
 

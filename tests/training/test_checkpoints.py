@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from tests.tiny import PEFT_TALKS, tiny_network
-from znatok.model.network import Adapter, Network
+from znatok.model.adapter import Adapter
+from znatok.model.network import Network
 from znatok.records import Row
 from znatok.training.checkpoints import FILES, MANIFEST, Checkpoints, read_checkpoints
 from znatok.training.exposures import Exposures

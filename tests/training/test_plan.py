@@ -295,3 +295,8 @@ def test_minutes_leave_room_for_earlier_turns(base, table, monkeypatch):
     few, more = (plan_of(base, table, minutes=4, history_share=share) for share in (1.0, 0.0))
     assert len(few.rows) < len(more.rows)
     assert few.seconds <= 240
+
+
+def test_in_bfloat16_on_a_cpu_the_kernels_that_onednn_keeps_are_forecast(base, table):
+    plain, half = (plan_of(base, table, dtype=dtype).memory_bytes for dtype in ("float32", "bfloat16"))
+    assert half - plain > 900e6

@@ -196,7 +196,7 @@ def test_a_model_learns_to_decline_and_keeps_its_rows():
     import torch
 
     from znatok.data.batch import make_batch
-    from znatok.model.network import ALL_LINEAR, Adapter
+    from znatok.model.adapter import ALL_LINEAR, Adapter
 
     network, renderer = tiny_network()
     network.add_adapter(Adapter(16, 32, 0.0, ALL_LINEAR, "none"))

@@ -16,7 +16,7 @@ from tests.training.runs import begun, gone_on, learned, lines, weights
 from znatok.data.batch import make_batch
 from znatok.data.likeness import ALIKE, plain
 from znatok.exam.forgetting import as_plain_text, general
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.records import Rendered, Row
 from znatok.training.events import Stopped, TrainingEnded
 from znatok.training.replay import FEWEST, LANGUAGES, REPLY_TOKENS, Replay, divided, everyday, gather

@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM
 
 from tests.tiny import PEFT_TALKS, tiny_network
 from znatok.data.batch import make_batch
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.training.step import Updater, rows_right
 
 pytestmark = PEFT_TALKS

@@ -18,7 +18,7 @@ from znatok import messages
 from znatok.cli import run as run_command
 from znatok.errors import ZnatokError
 from znatok.model import machine
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use import chat
 from znatok.use.chat import answer, converse, follow, recent

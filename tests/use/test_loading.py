@@ -9,7 +9,7 @@ import torch
 from tests.tiny import CHATML, PEFT_TALKS, teach, tiny_network, tiny_tokenizer
 from znatok.errors import ModelError, RunError
 from znatok.model import machine
-from znatok.model.network import Adapter
+from znatok.model.adapter import Adapter
 from znatok.model.source import BaseSource, find_base
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use.loading import _check_same_base, is_adapter_folder, load_adapter_folder, load_base, load_run

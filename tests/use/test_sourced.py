@@ -186,7 +186,8 @@ def test_a_declined_question_leaves_stdout_empty(run, command):
     calibrated(run, NEVER, NEVER)
     code, out, err = command("chat", "run", "--ask", QUESTION)
     assert (code, out) == (0, "")
-    assert err.splitlines()[-1] == f"  1. {QUESTION}"
+    # Nothing can be chosen where nothing more is asked.
+    assert err.splitlines()[-2:] == [messages.text("chat.declined_once"), f"  1. {QUESTION}"]
     record = json.loads(command("chat", "run", "--ask", QUESTION, "--json")[1])
     assert (record["answer"], record["stopped"], record["source"]) == (None, None, "declined")
     assert command("chat", "run", "--ask", QUESTION, "--policy", "grounded")[1].strip()

@@ -154,5 +154,5 @@ def _answer(
     if reply:
         tell_ending(reply)
     if found:
-        say(source_in_words(found) if reply else declined_in_words(found))
+        say(source_in_words(found) if reply else declined_in_words(found, can_choose=False))
     return 0

@@ -1,5 +1,6 @@
 """A base model's weights, loaded as they are to be held: in full, or in 4 or 8 bits."""
 
+import logging
 from collections.abc import Iterable
 
 import torch
@@ -27,6 +28,8 @@ def load_network(
 
     Raises ModelError where transformers does not know the model, or some of its weights are not there.
     """
+    # On some CPUs it warns, once imported, of a package that we do without (and that would ask a network for code).
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     torch.manual_seed(seed)
     model = None
     if not drops and not any(name.endswith("lm_head") for name in targets):
@@ -41,11 +44,11 @@ def load_by_transformers(
 ) -> Network:
     """The same with transformers' own model, whose forward pass knows dropout and every architecture."""
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig
-    from transformers.utils import logging
+    from transformers.utils import logging as talk
 
     torch.manual_seed(seed)
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    talk.disable_progress_bar()
+    talk.set_verbosity_error()
     quantization_config = None
     if quantization == "nf4":
         quantization_config = BitsAndBytesConfig(

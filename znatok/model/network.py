@@ -1,7 +1,5 @@
 """The base model with its adapter: the seam behind which stand our own layers, and transformers and PEFT."""
 
-import json
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,41 +11,25 @@ import torch
 from torch import Tensor, nn
 
 from znatok.data.batch import Batch, Ids, make_batch
-from znatok.errors import RunError, UsageError
-from znatok.model.adapter_file import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_saved_adapter
+from znatok.errors import RunError
+from znatok.model.adapter import Adapter, adapter_parameters, new_settings, put_on, read_adapter, write_adapter
+from znatok.model.adapter_file import read_saved_adapter
 from znatok.model.decode import Desk, decode, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.llama import Llama
 from znatok.model.lora import hasten_lora
-from znatok.model.lora_layer import AdaptedLlama, put_lora_on
 from znatok.model.loss import answer_loss, divergence
-from znatok.model.peft_config import peft_config
 from znatok.model.source import BaseSource
-from znatok.model.weight_files import read_shapes
 from znatok.records import Rendered
-from znatok.run_folder import whole_folder, write_flushed
-from znatok.settings import nearest
+from znatok.run_folder import whole_folder
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["none", "nf4", "int8"]
 
-ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
 HELD_COLUMNS = 128
 """Replayed pieces are padded to multiples of these on a GPU: to record one more size would cost more than padding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A LoRA adapter to be made, under PEFT's names."""
-
-    r: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
-    target_modules: tuple[str, ...] = ALL_LINEAR
-    bias: Literal["none"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,36 +93,8 @@ class Network:
 
         Raises UsageError where the base has no layers of a name that was asked for.
         """
-        self._check_targets(adapter.target_modules)
-        self._put_on(
-            {
-                "r": adapter.r,
-                "lora_alpha": adapter.lora_alpha,
-                "lora_dropout": adapter.lora_dropout,
-                "target_modules": list(adapter.target_modules),
-                "bias": adapter.bias,
-                "task_type": "CAUSAL_LM",
-                "revision": self.source.revision,
-            }
-        )
+        self._model = put_on(self._base, new_settings(self._base, adapter, self.source.revision))
         self._settle()
-
-    def _put_on(self, settings: dict[str, Any]) -> None:
-        if isinstance(self._base, Llama):
-            assert not settings.get("lora_dropout"), "load_network was not told of the dropout"
-            self._model = put_lora_on(self._base, settings)
-            return
-        from peft import LoraConfig, get_peft_model
-
-        with _quiet():
-            self._model = get_peft_model(self._base, LoraConfig(**settings))
-
-    def _check_targets(self, names: Sequence[str]) -> None:
-        layers = [name for name, layer in self._base.named_modules() if isinstance(layer, nn.Linear)]
-        for name in names:
-            if not any(layer == name or layer.endswith(f".{name}") for layer in layers):
-                known = sorted({layer.rpartition(".")[2] for layer in layers})
-                raise UsageError("source.no_layers", name=name, near=nearest(name, known), names=", ".join(known))
 
     def load_adapter(self, folder: Path) -> None:
         """Puts a saved adapter on the base, for use.
@@ -153,7 +107,7 @@ class Network:
         try:
             if not saved.fits(layers):
                 raise ValueError("the base has not these layers")
-            self._put_on(saved.settings)
+            self._model = put_on(self._base, saved.settings)
             self.read_adapter(folder)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise RunError("run.adapter_does_not_fit", folder=folder, model=self.source.name) from error
@@ -178,38 +132,11 @@ class Network:
 
     def write_adapter(self, folder: Path) -> None:
         """Writes the adapter's two files into `folder`, a `whole_folder`: the same bytes for the same weights."""
-        from safetensors.torch import save
+        write_adapter(self._model, folder, self.source.public_id)
 
-        tensors = {
-            _saved_name(name): value.detach().to("cpu", torch.float32).contiguous()
-            for name, value in self._adapter_parameters()
-        }
-        settings = self._adapter_config(folder)
-        if isinstance(settings["target_modules"], list):  # PEFT holds a set, which has another order in every process
-            settings["target_modules"] = sorted(settings["target_modules"])
-        write_flushed(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2, sort_keys=True).encode())
-        write_flushed(folder / ADAPTER_WEIGHTS, save(tensors, metadata={"format": "pt"}))
-
-    def _adapter_config(self, folder: Path) -> dict[str, Any]:
-        if isinstance(self._model, AdaptedLlama):
-            return peft_config(self._model.settings, self.source.public_id)
-        config = self._model.peft_config["default"]
-        # PEFT names the folder that the weights came from; elsewhere only the public name is of use.
-        config.base_model_name_or_path = self.source.public_id
-        config.inference_mode = True
-        config.save_pretrained(str(folder))
-        config.inference_mode = False
-        return dict(json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")))
-
-    @torch.no_grad()
     def read_adapter(self, folder: Path) -> None:
         """Reads saved weights into the adapter that is already there."""
-        from safetensors.torch import load_file
-
-        read_shapes(folder / ADAPTER_WEIGHTS)
-        saved = load_file(str(folder / ADAPTER_WEIGHTS))
-        for name, value in self._adapter_parameters():
-            value.copy_(saved[_saved_name(name)])
+        read_adapter(self._model, folder)
 
     @contextmanager
     def base_alone(self) -> Iterator[None]:
@@ -225,14 +152,11 @@ class Network:
     def has_adapter(self) -> bool:
         return self._model is not self._base
 
-    def _adapter_parameters(self) -> list[tuple[str, nn.Parameter]]:
-        return [(name, value) for name, value in self._model.named_parameters() if "lora_" in name]
-
     # ---- training ----------------------------------------------------------------------------------------------
 
     def weights(self) -> list[nn.Parameter]:
         """The adapter's weights, always in float32: what the optimizer steps on."""
-        return [value for _, value in self._adapter_parameters()]
+        return [value for _, value in adapter_parameters(self._model)]
 
     def train(self) -> None:
         """Dropout on."""
@@ -431,19 +355,6 @@ class Network:
         )
         answers = out[:, width:].tolist()
         return [_until(answer[:limit], stop_id) for answer, limit in zip(answers, limits, strict=True)]
-
-
-def _saved_name(parameter: str) -> str:
-    """The name under which PEFT saves a parameter of its only adapter."""
-    return parameter.replace(".default.", ".")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without PEFT's and transformers' talk to each other about deprecated names, which says nothing to a user."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        yield
 
 
 def _until(ids: list[int], stop_id: int) -> list[int]:

@@ -11,6 +11,9 @@ from znatok.model.network import Dtype
 REACHED = {"float32": 0.72, "bfloat16": 0.33, "float16": 0.33}
 """Share of the bare products' speed that whole steps reached. Source: bench/cpu.py, docs/log.md."""
 
+ONEDNN_KERNELS_BYTES = 1 << 30
+"""The 1,024 kernels that oneDNN keeps, near a megabyte each in bfloat16. Source: docs/log.md, 30 November."""
+
 
 def forecast_tokens_per_second(folder: Path, dtype: Dtype, trained_share: float) -> float:
     """Training speed to expect on this CPU.
@@ -60,8 +63,11 @@ def _products_per_token(folder: Path, trained_share: float) -> float:
     return 4.0 * linear_weights(folder) + 4.0 * trained_share * float(config["hidden_size"] * config["vocab_size"])
 
 
-def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_tokens: int) -> int:
-    """Memory that training will need: weights, adapter with its optimizer, and what the backward pass keeps."""
+def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_tokens: int, device: str) -> int:
+    """Memory that training will need: weights, adapter with its optimizer, and what the backward pass keeps.
+
+    In bfloat16 on a CPU oneDNN comes to it, with a packed copy of the weights and the kernels it made.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config = config.get("text_config", config)
     width = 4 if dtype == "float32" else 2
@@ -75,4 +81,5 @@ def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_
     )
     logits = 3 * 256 * config["vocab_size"] * 4
     libraries = 600 << 20
-    return int(linear + vocabulary + kept + logits + libraries + (100 << 20))
+    onednn = linear + ONEDNN_KERNELS_BYTES if device == "cpu" and dtype == "bfloat16" and not is_quantized else 0
+    return int(linear + vocabulary + kept + logits + libraries + onednn + (100 << 20))

@@ -217,7 +217,15 @@ def make_lesson(
         replay = settings.replay or 0.0
         # Many exposures, in which more is declined, so that the time suffices for few, too.
         chosen = Lesson(
-            some, heldout, MANY_EXPOSURES, costs, asked, None, replay, _mix(settings, 0), refusal_tokens, history
+            some,
+            heldout,
+            MANY_EXPOSURES,
+            costs,
+            asked,
+            None,
+            replay,
+            refusal_tokens=refusal_tokens,
+            history=history,
         )
         once = (chosen.tokens + chosen.replay_cost) / chosen.exposures
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / once)

@@ -10,9 +10,10 @@ from znatok.data.render import Renderer
 from znatok.errors import ModelError, TableError
 from znatok.messages import text
 from znatok.model import machine, speed
+from znatok.model.adapter import ALL_LINEAR, Adapter
 from znatok.model.attention import LONGEST
 from znatok.model.gpu import driver_without_cuda_notice
-from znatok.model.network import ALL_LINEAR, Adapter, Dtype, Quantization
+from znatok.model.network import Dtype, Quantization
 from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
@@ -162,7 +163,7 @@ def make_plan(
         exam_tokens=lesson.exam_tokens,
         before_sample=lesson.before_sample,
         memory_bytes=speed.memory_forecast_bytes(
-            source.folder, means.dtype, means.quantization != "none", batch_size * longest
+            source.folder, means.dtype, means.quantization != "none", batch_size * longest, means.device
         ),
         budget_seconds=settings.minutes * 60 if settings.minutes else None,
         scope=scope.name,
@@ -210,7 +211,7 @@ def _with_room(means: _Means, settings: Settings, source: BaseSource, batch_toke
 
     if means.device == "cpu" or settings.quantization != "auto":
         return means
-    needed = speed.memory_forecast_bytes(source.folder, means.dtype, False, batch_tokens)
+    needed = speed.memory_forecast_bytes(source.folder, means.dtype, False, batch_tokens, means.device)
     free, _ = torch.cuda.mem_get_info()
     if needed < ROOMY * free:
         return means

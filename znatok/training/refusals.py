@@ -18,8 +18,6 @@ from znatok.data.reword.language import languages_of
 from znatok.data.reword.noise import Noise
 from znatok.data.telling import LEAST_LETTERS, long_words, stem, stems, telling_word, word_counts
 from znatok.exam.sets import far_from
-from znatok.model.attention import LONGEST
-from znatok.model.network import Network
 from znatok.records import Rendered, Row
 from znatok.settings import Settings
 from znatok.training.lesson import Declining, declining
@@ -141,8 +139,8 @@ class Refusals:
         ]
 
 
-def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Settings) -> Refusals | None:
-    """What a run declines while it learns; None where its scope is `open`."""
+def make_refusals(renderer: Renderer, plan: Plan, settings: Settings, longest: int) -> Refusals | None:
+    """What a run declines while it learns; None where its scope is `open`. longest: tokens of one."""
     if plan.refusal is None:
         return None
     return Refusals(
@@ -152,7 +150,7 @@ def make_refusals(network: Network, renderer: Renderer, plan: Plan, settings: Se
         declining(plan.exposures),
         batch_size=plan.batch_size,
         rewording=settings.rewording,
-        longest=min(network.context_length, LONGEST),
+        longest=longest,
         seed=settings.seed,
     )
 

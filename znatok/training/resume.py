@@ -14,8 +14,8 @@ from znatok.data.render import Renderer, load_renderer
 from znatok.errors import RunError, ZnatokError
 from znatok.exam.question_file import read_questions
 from znatok.messages import text
+from znatok.model.adapter import Adapter
 from znatok.model.conversion import Progress
-from znatok.model.network import Adapter
 from znatok.model.source import BaseSource, find_base, tokenizer_file
 from znatok.records import Row, Table
 from znatok.run_folder import RUNS, RunFolder, read_lines, read_rows

@@ -80,6 +80,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
     )
+    longest = min(network.context_length, LONGEST)
     exposures = Exposures(
         plan.rows,
         renderer,
@@ -88,7 +89,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         seed=settings.seed,
         mix=plan.rewording_mix,
         history_share=settings.history_share,
-        longest=min(network.context_length, LONGEST),
+        longest=longest,
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved
@@ -102,7 +103,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         state.shown = 0
         checkpoints.save(state)
     replay = make_replay(network, renderer, plan, settings, stop)
-    refusals = make_refusals(network, renderer, plan, settings)
+    refusals = make_refusals(renderer, plan, settings, longest)
     network.train()
     batches, stopped, begun = iter(exposures), Stopped.PLANNED_END, state.step
     rows: tuple[int, ...] = ()

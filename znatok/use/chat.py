@@ -191,7 +191,7 @@ class _Conversation:
             found, pieces = self._begin(question, history, policy or self.policy)
             print(self.words_for_model, end=" ", flush=True)
             if found and found.source == "declined":
-                print(printable(declined_in_words(found)), flush=True)
+                print(printable(declined_in_words(found, can_choose=True)), flush=True)
                 self.offered = found.closest
                 return
             reply = follow(pieces, write)

@@ -19,14 +19,14 @@ def source_in_words(answered: Answered) -> str:
     return text("chat.source.row", row=answered.row.number, percent=percent)
 
 
-def declined_in_words(answered: Answered) -> str:
-    """That there is no answer, and the closest questions by number."""
+def declined_in_words(answered: Answered, *, can_choose: bool) -> str:
+    """That there is no answer, and the closest questions by number. can_choose: a conversation goes on to choose in."""
     if not answered.closest:
         return text("chat.declined_alone")
     questions = (
         f"  {number}. {' '.join(row.question.split())}" for number, row in enumerate(answered.closest, start=1)
     )
-    return "\n".join([text("chat.declined"), *questions])
+    return "\n".join([text("chat.declined" if can_choose else "chat.declined_once"), *questions])
 
 
 def source_as_json(answered: Answered) -> dict[str, Any]:
