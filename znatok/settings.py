@@ -54,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "finishing_rounds": 0,
         "scope": "open",
         "replay": 0.0,
+        "history_share": 0.0,
         "logging_steps": 2,
         "save_total_limit": 2,
         "test_size": 0.2,
@@ -112,7 +113,7 @@ class Settings(Reading):
     rewording: float = Field(0.65, ge=0, le=1)
     rewording_mix: tuple[RewordingFamily, ...] | None = Field(None, min_length=1)
     paraphrases: ParaphraseUse = "split"
-    history_share: float = Field(0.0, ge=0, le=1)
+    history_share: float | None = Field(None, ge=0, le=1)
     finishing_rounds: int = Field(8, ge=0)
     scope: Literal["auto", "open", "strict"] = "auto"
     replay: float | None = Field(None, ge=0, le=0.5)

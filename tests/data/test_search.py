@@ -117,8 +117,20 @@ def test_a_rows_question_is_all_there_whatever_stands_around_it_and_in_any_of_it
     assert search.share_asked("Что такое резистор?", ROWS[0]) == pytest.approx(1)
     assert search.share_asked("Скажи мне, что такое резистор, а то забыл", ROWS[0]) > 0.95
     assert search.share_asked("какой прибор покажет амперы", ROWS[3]) == pytest.approx(1)
+    assert search.share_asked("Что токое резисторы?", ROWS[0]) == pytest.approx(1)
     assert search.share_asked("Что такое тиристор?", ROWS[0]) < 0.9
     assert search.share_asked("ξψ", ROWS[0]) == 0
+
+
+def test_a_word_in_the_place_of_another_one_is_missed_however_like_it_is():
+    rows = [
+        Row(1, "Чему равна постоянная времени RC-цепи?", "R · C."),
+        Row(2, "Чему равно усиление инвертирующей схемы?", "2."),
+    ]
+    search = Search([*rows, *ROWS])
+    assert search.share_asked("Чему равна постоянная времени RL-цепи?", rows[0]) < 0.85
+    assert search.share_asked("Чему равно усиление неинвертирующей схемы?", rows[1]) < 0.85
+    assert search.share_asked("чему же равно усиленние инвертирующих схем", rows[1]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("at_once", [1, 9, 2**16])

@@ -20,7 +20,9 @@ pytestmark = [
     *PEFT_TALKS,
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:bitsandbytes", "ignore::FutureWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning:bitsandbytes", "ignore::FutureWarning", "ignore:inner dimension .*:UserWarning"
+    ),
 ]
 
 

@@ -1,5 +1,7 @@
 """Frozen weights in 4 and 8 bits go the engine's way, and give what PEFT's layers give."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,13 @@ def test_layers_of_unlike_kinds_side_by_side_are_left_to_peft(tmp_path):
     )
     base = AutoModelForCausalLM.from_pretrained(tmp_path, quantization_config=config, dtype=torch.float32)
     assert not can_run(base)
+
+
+def test_bitsandbytes_comes_without_torchs_compiler():
+    code = (
+        "import sys, torch; compiled = torch.compile\n"
+        "from znatok.model.quantised import library\n"
+        "print(library().__name__, torch.compile is compiled, 'torch._inductor' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bitsandbytes", "True", "False"]

@@ -7,7 +7,7 @@ from znatok.data.render import load_renderer
 from znatok.errors import TableError
 from znatok.model.source import find_base
 from znatok.settings import REWORDING_FAMILIES, make_settings
-from znatok.training.lesson import ENOUGH_EXPOSURES, REPLAY_COST
+from znatok.training.lesson import ENOUGH_EXPOSURES, HISTORY_SHARE, REPLAY_COST
 from znatok.training.plan import make_plan
 
 
@@ -285,7 +285,14 @@ def test_a_share_of_earlier_turns_is_in_the_plan_and_in_its_forecast(base, table
 
 
 def test_without_earlier_turns_the_plan_says_nothing_of_them(base, table):
-    assert not [choice for choice in plan_of(base, table).choices if choice.name == "earlier turns"]
+    plan = plan_of(base, table, history_share=0.0)
+    assert plan.history_share == 0
+    assert not [choice for choice in plan.choices if choice.name == "earlier turns"]
+
+
+def test_earlier_turns_come_by_themselves_where_rows_are_shown_often(base, table):
+    few, many = (plan_of(base, table, num_train_epochs=epochs).history_share for epochs in (23, 24))
+    assert (few, many) == (0, HISTORY_SHARE)
 
 
 def test_minutes_leave_room_for_earlier_turns(base, table, monkeypatch):

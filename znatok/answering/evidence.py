@@ -26,7 +26,7 @@ COMPARED = 5
 
 WHOLE_POWER = 8
 """A share of the row's question counts to this power: one word that is missing can make it another question. What
-questions of rows, reworded ones, near ones and people's come to is in docs/log.md."""
+questions of rows, reworded ones, near ones and people's come to is in docs/recipe.md."""
 
 LEAST_SAID = 0.6
 """Likeness from which an answer counts as that of a row. A guess: of texts that share only a language a third to a half

@@ -5,16 +5,23 @@ in common is counted in runs of two to four characters, and rare ones count more
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import log
 
 import numpy as np
 import numpy.typing as npt
+from rapidfuzz import fuzz
 
 from znatok.records import Row
 
 SHORTEST, LONGEST = 2, 4
 """Characters of the runs that are compared."""
+
+LEAST_WORD, SAME_WORD = 4, 75
+"""Letters from which two words that differ may be one, and the per cent of them that agree then."""
 
 _NO_LETTERS = re.compile(r"[\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
@@ -104,16 +111,30 @@ class Search:
         return np.asarray(scores.max(axis=1, initial=0.0))
 
     def share_asked(self, question: str, row: Row) -> float:
-        """How much of the row's own question stands in `question`, rare runs counting more: 1 where it is all there,
-        whatever stands around it; of several wordings the best."""
-        asked = _runs([question]).runs
+        """How many words of the row's own question stand in `question`, rare ones counting more: 1 where all are there,
+        whatever stands around them; of several wordings the best.
+
+        By words and not by letters, so that one word in another's place tells (RL for RC, "germanium" for "silicon"),
+        and a slip of the finger does not.
+        """
+        asked = _plain(question).split()
         return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
 
-    def _share_in(self, asked: npt.NDArray[np.uint64], wording: str) -> float:
-        runs = _runs([wording]).runs
-        *_, rarities = self._looked_up(runs)
-        whole = float(rarities.sum())
-        return float(rarities[np.isin(runs, asked)].sum()) / whole if whole else 0.0
+    def _share_in(self, asked: Sequence[str], wording: str) -> float:
+        words = _plain(wording).split()
+        weights = [log((len(self._rows) + 1) / self._questions_with.get(word, 0.5)) for word in words]
+        there = (any(_same_word(word, other) for other in asked) for word in words)
+        whole = sum(weights)
+        return (
+            sum(weight for weight, is_there in zip(weights, there, strict=True) if is_there) / whole if whole else 0.0
+        )
+
+    @cached_property
+    def _questions_with(self) -> Counter[str]:
+        """How many rows ask with a word, in any of their wordings."""
+        return Counter(
+            word for row in self._rows for word in {*_plain(" ".join((row.question, *row.paraphrases))).split()}
+        )
 
     def _looked_up(
         self, runs: npt.NDArray[np.uint64]
@@ -131,6 +152,14 @@ class Search:
     def _rarity(self, rows_with: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """The inverse document frequency of runs that so many rows have."""
         return np.log((len(self._rows) + 1) / rows_with)
+
+
+def _same_word(word: str, other: str) -> bool:
+    """Whether one may be a form of the other, or a slip of the finger: never where they begin otherwise, as what means
+    the contrary does, nor where they are short."""
+    if word == other or min(len(word), len(other)) < LEAST_WORD or word[0] != other[0]:
+        return word == other
+    return fuzz.ratio(word, other) >= SAME_WORD
 
 
 def _runs(texts: Sequence[str]) -> _Runs:

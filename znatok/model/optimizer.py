@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from znatok.model.quantised import library
+
 Optim = Literal["adamw_torch", "adamw_8bit", "paged_adamw_8bit"]
 
 
@@ -33,8 +35,6 @@ def make_optimizer(
     if optim == "adamw_torch":
         # On a GPU its steps may be recorded.
         return _AdamW(weights, fused=True, capturable=weights[0].is_cuda, **options)  # type: ignore[arg-type]
-    import bitsandbytes
-
-    if optim == "paged_adamw_8bit" and weights[0].is_cuda:
-        return bitsandbytes.optim.PagedAdamW8bit(weights, **options)  # type: ignore[no-any-return]
-    return bitsandbytes.optim.AdamW8bit(weights, **options)  # type: ignore[no-any-return]
+    kinds = library().optim
+    kind = kinds.PagedAdamW8bit if optim == "paged_adamw_8bit" and weights[0].is_cuda else kinds.AdamW8bit
+    return kind(weights, **options)  # type: ignore[no-any-return]

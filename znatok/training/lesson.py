@@ -31,6 +31,10 @@ more than the rows themselves. docs/recipe.md has the curve."""
 REPLAY = 0.1
 """Share of the tokens that is replayed where there is time for it."""
 
+HISTORY_SHARE = 0.15
+"""Share of the exposures that come second in a conversation where there is time for it; without them a row is known in
+six of ten conversations, with them in all (docs/recipe.md)."""
+
 MOST_EXPOSURES = 60
 BEFORE_SAMPLE = 40
 """Questions of a set that the base answers, too."""
@@ -94,7 +98,8 @@ class Lesson:
     """The rows to teach and the facts kept out, with their cost. `reason` says why not all rows; None where all.
 
     `replay`: share of all tokens that is replayed from everyday text.  `mix`: how questions are reworded.
-    `refusal_tokens`: those of a question that is declined.  `history`: of the turns before a row, for each exposure.
+    `refusal_tokens`: those of a question that is declined.  `history_share`: of exposures with a turn before the row.
+    `turn_tokens`: those of such a turn.
     """
 
     rows: tuple[Row, ...]
@@ -106,12 +111,13 @@ class Lesson:
     replay: float = 0.0
     mix: tuple[RewordingFamily, ...] = REWORDING_FAMILIES
     refusal_tokens: float = 0.0
-    history: float = 0.0
+    history_share: float = 0.0
+    turn_tokens: float = 0.0
 
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures and the turns before them, and of what is declined beside them."""
-        beside = declining(self.exposures).share * self.refusal_tokens + self.history
+        beside = declining(self.exposures).share * self.refusal_tokens + self.history_share * self.turn_tokens
         return int(self.exposures * sum(self.costs[row.number].tokens + beside for row in self.rows))
 
     @property
@@ -170,12 +176,12 @@ def row_costs(rows: Sequence[Row], renderer: Renderer) -> dict[int, Cost]:
     return {row.number: _cost(row, renderer) for row in rows}
 
 
-def history_tokens(share: float, rows: Sequence[Row], costs: dict[int, Cost], renderer: Renderer) -> float:
-    """Tokens of earlier turns for each exposure of a row, where this share of exposures has one. A little too many:
-    turns are left out where they do not fit."""
+def turn_tokens(rows: Sequence[Row], costs: dict[int, Cost], renderer: Renderer) -> float:
+    """Tokens that another row adds as the turn before a row, in the mean. A little too many: turns that do not fit are
+    left out."""
     alone, second = renderer.conversation("", ""), renderer.conversation("", "", [("", "")])
     around = len(second.ids) - 2 * len(alone.ids)
-    return share * (around + fmean(costs[row.number].tokens for row in rows)) if len(rows) > 1 else 0.0
+    return around + fmean(costs[row.number].tokens for row in rows) if len(rows) > 1 else 0.0
 
 
 def _cost(row: Row, renderer: Renderer) -> Cost:
@@ -192,12 +198,12 @@ def make_lesson(
     tokens_per_second: float,
     lesson_tokens: int = 0,
     refusal_tokens: float = 0.0,
-    history: float = 0.0,
+    turn_tokens: float = 0.0,
 ) -> Lesson:
     """What is taught under `settings` at this speed; `--minutes` takes as many rows as can be learned in them.
 
     lesson_tokens: up to so many, rows are shown more often than they have to be.  refusal_tokens: those of a question
-    that is declined.  history: those of the turns before a row, for each exposure.
+    that is declined.  turn_tokens: those of an earlier turn.
     """
     rows, heldout = _split(divide_paraphrases(table.rows, settings.paraphrases), settings)
     reason = None
@@ -206,9 +212,24 @@ def make_lesson(
     if settings.minutes is None:
         before = _before_sample(len(rows))
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
-        replay = (REPLAY if exposures >= MANY_EXPOSURES else 0.0) if settings.replay is None else settings.replay
-        mix = _mix(settings, exposures)
-        return Lesson(rows, heldout, exposures, costs, before, reason, replay, mix, refusal_tokens, history)
+        is_long = exposures >= MANY_EXPOSURES
+        replay = (REPLAY if is_long else 0.0) if settings.replay is None else settings.replay
+        history_share = (
+            (HISTORY_SHARE if is_long else 0.0) if settings.history_share is None else settings.history_share
+        )
+        return Lesson(
+            rows,
+            heldout,
+            exposures,
+            costs,
+            before,
+            reason,
+            replay,
+            _mix(settings, exposures),
+            refusal_tokens,
+            history_share,
+            turn_tokens,
+        )
     seconds = settings.minutes * 60
     usable = (seconds * (1 - RESERVE) - START_SECONDS) * tokens_per_second
     sample = max(4, min(BEFORE_SAMPLE, int(seconds / SECONDS_PER_BASE_ANSWER)))
@@ -225,7 +246,8 @@ def make_lesson(
             None,
             replay,
             refusal_tokens=refusal_tokens,
-            history=history,
+            history_share=settings.history_share or 0.0,
+            turn_tokens=turn_tokens,
         )
         once = (chosen.tokens + chosen.replay_cost) / chosen.exposures
         exposures = min(MOST_EXPOSURES, (usable - chosen.exam_tokens) / once)

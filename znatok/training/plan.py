@@ -18,7 +18,7 @@ from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, RewordingFamily, Settings
-from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, history_tokens, make_lesson, row_costs
+from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs, turn_tokens
 from znatok.training.schedule import peak_rate
 from znatok.training.scope import Scope, decide_scope, refusal_tokens
 
@@ -66,6 +66,7 @@ class Plan:
     tokens: int
     replay: float
     replay_cost: int
+    history_share: float
     rewording_mix: tuple[RewordingFamily, ...]
     tokens_per_second: float
     exam_tokens: int
@@ -132,9 +133,9 @@ def make_plan(
     if scope.refusal and settings.replay is None:  # what replay keeps is declined
         settings = settings.model_copy(update={"replay": 0.0})
     declined = refusal_tokens(scope, table.rows, renderer)
-    history = history_tokens(settings.history_share, table.rows, costs, renderer)
-    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined, history)
-    longest = max(lesson.longest, min(2 * lesson.longest, LONGEST)) if lesson.history else lesson.longest
+    turn = turn_tokens(table.rows, costs, renderer)
+    lesson = make_lesson(settings, table, costs, tokens_per_second, lesson_tokens, declined, turn)
+    longest = max(lesson.longest, min(2 * lesson.longest, LONGEST)) if lesson.history_share else lesson.longest
     means = _with_room(means, settings, source, settings.per_device_train_batch_size * longest)
     targets = ALL_LINEAR if settings.target_modules == ("all-linear",) else settings.target_modules
     batch_size, accumulation = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
@@ -158,6 +159,7 @@ def make_plan(
         tokens=lesson.tokens,
         replay=lesson.replay,
         replay_cost=lesson.replay_cost,
+        history_share=lesson.history_share,
         rewording_mix=lesson.mix,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
@@ -274,8 +276,8 @@ def _choices(
         yield _choice("rewording_mix", ", ".join(dict.fromkeys(plan.rewording_mix)), why)
     elif settings.rewording_mix:
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
-    if settings.history_share:
-        yield _choice("history", text("plan.history_share", percent=f"{100 * settings.history_share:.3g}"), "history")
+    if plan.history_share:
+        yield _choice("history", text("plan.history_share", percent=f"{100 * plan.history_share:.3g}"), "history")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))

@@ -88,7 +88,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         rewording=settings.rewording,
         seed=settings.seed,
         mix=plan.rewording_mix,
-        history_share=settings.history_share,
+        history_share=plan.history_share,
         longest=longest,
     )
     checkpoints = Checkpoints(
