@@ -1,7 +1,6 @@
 """Linear layers of bitsandbytes, in 4 or 8 bits, packed as transformers packs them while it loads."""
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ Pack = Callable[[Tensor], nn.Parameter]
 """A weight on its device, in full → the parameter as it is held."""
 
 
-def library() -> ModuleType:
+def library() -> Any:
     """bitsandbytes, imported without torch's compiler: that takes seconds more, for two functions that are not called
     where the library has its own for the device."""
     compiled = torch.compile
