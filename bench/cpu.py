@@ -211,8 +211,7 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
     stream = iter(Exposures(rows, renderer, batch_size=asked.batch, rewording=0.65, seed=0))
     speeds: list[float] = []
     trained = total = 0
-    for shown in islice(stream, WARM_UP_ALONE + asked.steps):
-        batch = shown.batch
+    for batch, _ in islice(stream, WARM_UP_ALONE + asked.steps):
         begun = time.perf_counter()
         step = updater.update([batch], 1e-3)
         speeds.append(step.tokens / (time.perf_counter() - begun))

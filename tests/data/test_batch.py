@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from znatok.data.batch import arrange, divide, make_batch
+from znatok.data.batch import arrange, divide, make_batch, widened
 from znatok.records import Rendered
 
 
@@ -119,3 +119,18 @@ def test_a_batch_divides_into_smaller_ones_of_the_same_rows():
             for name in ("ids_BL", "position_N", "target_N", "row_N"):
                 assert getattr(part, name).tolist() == getattr(expected, name).tolist()
             assert part.tokens == expected.tokens
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ROWS, columns=st.integers(1, 9), answers=st.integers(1, 9))
+def test_a_wider_batch_has_the_same_rows_and_sizes_that_are_multiples(rows, columns, answers):
+    batch = make_batch(rows)
+    wider, count = widened(batch, columns, answers), len(batch.target_N)
+    assert wider.ids_BL.shape[1] % columns == len(wider.target_N) % answers == 0
+    assert np.array_equal(wider.ids_BL[:, : batch.ids_BL.shape[1]], batch.ids_BL)
+    assert not wider.ids_BL[:, batch.ids_BL.shape[1] :].any()
+    assert np.array_equal(wider.target_N[:count], batch.target_N)
+    assert np.array_equal(wider.row_N[:count], batch.row_N)
+    assert np.array_equal(wider.ids_BL.ravel()[wider.position_N[:count]], batch.ids_BL.ravel()[batch.position_N])
+    assert len(wider.position_N) == len(wider.row_N) == len(wider.target_N)
+    assert wider.tokens == batch.tokens

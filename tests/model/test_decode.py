@@ -74,6 +74,18 @@ def test_looking_rarely_at_what_was_written_changes_nothing(together):
     ]
 
 
+def test_steps_rounded_up_to_a_few_sizes_change_nothing():
+    model, asked = talker(), prompts(*LENGTHS)
+    stop = stop_id(model, asked)
+    expected = list(model._decode(asked, LIMITS, stop))
+    desk = Desk(model._engine, len(asked), room(asked, LIMITS), in_few_sizes=True)
+    assert len({len(rows) for rows, *_ in expected}) > 3  # rows ended at several places
+    for (rows, ids, _), (same_rows, same_ids, _) in zip(
+        decode(desk, asked, LIMITS, stop, adapted=True), expected, strict=True
+    ):
+        assert sorted(zip(rows, ids, strict=True)) == sorted(zip(same_rows, same_ids, strict=True))
+
+
 def test_the_same_memory_serves_again_for_fewer_and_shorter_rows():
     model, asked = talker(), prompts(*LENGTHS)
     desk = Desk(model._engine, len(asked), room(asked, LIMITS))

@@ -17,6 +17,7 @@ from transformers import (
 from tests.tiny import PEFT_TALKS
 from znatok.data.batch import make_batch
 from znatok.model import attention, joint
+from znatok.model import network as network_module
 from znatok.model.adapter import ALL_LINEAR, Adapter
 from znatok.model.attention import LONGEST
 from znatok.model.engine import can_run
@@ -202,3 +203,23 @@ def test_what_is_computed_twice_instead_of_kept_has_the_same_bits(monkeypatch, l
     again, gradients_again, _ = loss_and_gradients(model, by_hand=True)
     assert again == loss
     assert all(torch.equal(one, other) for one, other in zip(gradients_again, gradients, strict=True))
+
+
+def test_batches_that_are_padded_so_that_few_sizes_come_up_say_the_same(monkeypatch):
+    model, rows = network(), batch(23, 40, 31)
+    loss, gradients, correct = loss_and_gradients(model, by_hand=True)
+    logps, kl = model.log_probs(rows), model.divergence(rows)
+    monkeypatch.setattr(network_module, "kernels_are_kept", lambda *_: True)
+    padded_loss, padded_gradients, padded_correct = loss_and_gradients(model, by_hand=True)
+    assert padded_loss == pytest.approx(loss, rel=1e-5)
+    assert worst(padded_gradients, gradients) < 1e-5
+    assert torch.equal(padded_correct, correct)
+    torch.testing.assert_close(model.log_probs(rows), logps)
+    torch.testing.assert_close(model.divergence(rows), kl)
+    model.hold(rows, 0.5)
+    held = [weight.grad.clone() for weight in model.weights()]
+    monkeypatch.undo()
+    for weight in model.weights():
+        weight.grad = None
+    model.hold(rows, 0.5)
+    assert worst(held, [weight.grad for weight in model.weights()]) < 1e-5

@@ -49,6 +49,20 @@ def make_batch(rows: Sequence[Rendered]) -> Batch:
     )
 
 
+def widened(batch: Batch, columns: int, answers: int) -> Batch:
+    """The same rows padded to a multiple of `columns`, trained tokens to one of `answers`: what is added stands last
+    and says nothing."""
+    length = batch.ids_BL.shape[1]
+    more, added = -length % columns, -len(batch.target_N) % answers
+    return Batch(
+        np.pad(batch.ids_BL, ((0, 0), (0, more))),
+        np.pad(batch.position_N + batch.position_N // length * more, (0, added)),
+        np.pad(batch.target_N, (0, added)),
+        np.pad(batch.row_N, (0, added)),
+        batch.tokens,
+    )
+
+
 def arrange(lengths: Sequence[int], batch_size: int, rng: random.Random, window: int = 8) -> list[list[int]]:
     """Indices of one pass over the rows, in batches of like length.
 

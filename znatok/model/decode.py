@@ -28,6 +28,10 @@ PREFILLED = {"cpu": 1024, "cuda": 8192}
 SMALLEST_SPAN = 128
 """Cache places that a recorded step looks at are this many, doubled as often as it takes."""
 
+SPAN_STEP, WIDTH_STEP = 32, 8
+"""In 16 bits on a CPU: a step looks at a multiple of so many places, and prompts are padded to a multiple of so many
+tokens."""
+
 
 @torch.no_grad()
 def decode(
@@ -61,14 +65,20 @@ def decode(
 class Desk:
     """The memory of one decoding at a time: the cache and, on a GPU, recorded steps over it."""
 
-    def __init__(self, engine: Engine, rows: int, places: int, together: int | None = None) -> None:
-        """together: tokens written between two looks; by itself 1 on a CPU."""
+    def __init__(
+        self, engine: Engine, rows: int, places: int, together: int | None = None, in_few_sizes: bool | None = None
+    ) -> None:
+        """together: tokens written between two looks; by itself 1 on a CPU.  in_few_sizes: whether steps are rounded up
+        to a few sizes; by itself where something is kept for each."""
         self.engine = engine
         self._is_recorded = engine.device.type == "cuda"
+        kept = kernels_are_kept(engine.device, engine.dtype) if in_few_sizes is None else in_few_sizes
+        self._in_few_sizes = self._is_recorded or kept
         self.together = together or (TOGETHER if self._is_recorded else 1)
         places += self.together - 1  # a row that ended may write on until the next look
-        if self._is_recorded:  # so that the next rows find room, too
-            rows, places = _rounded(rows), -(-places // SMALLEST_SPAN) * SMALLEST_SPAN
+        if self._in_few_sizes:  # on a GPU also so that the next rows find room
+            step = SMALLEST_SPAN if self._is_recorded else SPAN_STEP
+            rows, places = _rounded(rows), -(-places // step) * step
         self.rows, self.places = rows, places
         layer, device = engine.layers[0], engine.device
         self._heads, self._groups, self._width = layer.key_heads, layer.groups, layer.head
@@ -137,7 +147,8 @@ class Desk:
 
     def _step(self, adapted: bool) -> None:
         if not self._is_recorded:
-            self._advance(self._now, self._reached, adapted)
+            step = SPAN_STEP if self._in_few_sizes else 1
+            self._advance(self._now, min(-(-self._reached // step) * step, self.places), adapted)
             return
         span = SMALLEST_SPAN
         while span < self._reached:
@@ -206,6 +217,8 @@ class Desk:
     def _read(self, prompts: Sequence[Sequence[int]], first: int, adapted: bool) -> None:
         """Reads prompts into the cache, from row `first` on, and writes the token after each."""
         engine, width, end = self.engine, max(map(len, prompts)), first + len(prompts)
+        if self._in_few_sizes and not self._is_recorded:
+            width = min(-(-width // WIDTH_STEP) * WIDTH_STEP, self.places)
         ids_BL = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts]).to(engine.device)
         length_B = torch.tensor([len(prompt) for prompt in prompts]).to(engine.device)
         places = engine.places(len(prompts), width, adapted)
@@ -235,8 +248,13 @@ class Desk:
         return torch.cat([one.indices for one in best]), torch.cat(logps)
 
     def _step_rows(self, rows: int) -> int:
-        """Rows of a step: just those going on; on a GPU a few more, so that few graphs are recorded."""
-        return _rounded(rows) if self._is_recorded else rows
+        """Rows of a step: just those going on, or a few more, so that there are few sizes."""
+        return _rounded(rows) if self._in_few_sizes else rows
+
+
+def kernels_are_kept(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN makes and keeps a kernel for every size of a product."""
+    return device.type == "cpu" and dtype is torch.bfloat16 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def room(prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> int:

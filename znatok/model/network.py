@@ -10,11 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from znatok.data.batch import Batch, Ids, make_batch
+from znatok.data.batch import Batch, Ids, make_batch, widened
 from znatok.errors import RunError
 from znatok.model.adapter import Adapter, adapter_parameters, new_settings, put_on, read_adapter, write_adapter
 from znatok.model.adapter_file import read_saved_adapter
-from znatok.model.decode import Desk, decode, room
+from znatok.model.decode import Desk, decode, kernels_are_kept, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.likelihood import kl_divergence, token_log_probs
@@ -27,6 +27,10 @@ from znatok.run_folder import whole_folder
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["none", "nf4", "int8"]
+
+COLUMNS, ANSWERS = 8, 64
+"""In 16 bits on a CPU, too, batches are padded to multiples of these. There oneDNN makes a kernel of a megabyte or two
+for every new size of a product: without this it made them all the time, and kept some two gigabytes of them."""
 
 HELD_COLUMNS = 128
 """Replayed pieces are padded to multiples of these on a GPU: to record one more size would cost more than padding."""
@@ -168,8 +172,9 @@ class Network:
 
     def score(self, batch: Batch) -> Score:
         """The loss and the hits at the batch's trained tokens; logits elsewhere are never made."""
-        ids_BL = self._here(batch.ids_BL)
-        return Score(*self._pass(ids_BL, self._here(batch.position_N), self._here(batch.target_N), None))
+        loss, correct_N, logp_N = self._pass(*self._placed(batch))
+        answers = len(batch.target_N)
+        return Score(loss, correct_N[:answers], logp_N[:answers])
 
     def backward(self, batch: Batch, factor: Tensor | float) -> Score:
         """The same, with the gradient of `factor` times the loss added to that of the weights."""
@@ -185,7 +190,7 @@ class Network:
         """
         if self._held_graphs and (found := self._held_graphs.backward(batch, factor)):
             return found[0]
-        kl, _ = self._held_pass(self._here(batch.ids_BL), self._here(batch.position_N), None, None)
+        kl, _ = self._held_pass(*self._placed(batch))
         (kl * factor).backward()  # type: ignore[no-untyped-call]
         return kl.detach()
 
@@ -230,8 +235,9 @@ class Network:
     @torch.no_grad()
     def log_probs(self, batch: Batch) -> Tensor:
         """The natural logarithm of each trained token's probability, (N,) float32 on the CPU."""
-        hidden_NH = self._hidden(self._here(batch.ids_BL), self._here(batch.position_N))
-        return token_log_probs(hidden_NH, self._base.lm_head.weight, self._here(batch.target_N)).cpu()
+        ids_BL, position_N, target_N, _ = self._placed(batch)
+        logp_N = token_log_probs(self._hidden(ids_BL, position_N), self._base.lm_head.weight, target_N)
+        return logp_N[: len(batch.target_N)].cpu()
 
     @torch.no_grad()
     def divergence(self, batch: Batch) -> Tensor:
@@ -239,9 +245,10 @@ class Network:
 
         Not to be called inside `base_alone`, which it uses itself.
         """
-        ids_BL, position_N = self._here(batch.ids_BL), self._here(batch.position_N)
+        ids_BL, position_N, *_ = self._placed(batch)
         base_NH = self._base_hidden(ids_BL, position_N)
-        kl_N = kl_divergence(base_NH, self._hidden(ids_BL, position_N), self._base.lm_head.weight).cpu()
+        kl_N = kl_divergence(base_NH, self._hidden(ids_BL, position_N), self._base.lm_head.weight)
+        kl_N = kl_N[: len(batch.target_N)].cpu()
         row_N = torch.from_numpy(batch.row_N)
         sum_B = torch.zeros(len(ids_BL)).index_add_(0, row_N, kl_N)
         return sum_B / torch.bincount(row_N, minlength=len(ids_BL))
@@ -273,6 +280,14 @@ class Network:
     @property
     def _is_adapted(self) -> bool:
         return self.has_adapter and not self._is_alone
+
+    def _placed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """A batch on the device: ids, places, targets, and what each target counts where some are padding."""
+        weight_N, answers = None, len(batch.target_N)
+        if kernels_are_kept(self.device, self._base.dtype):
+            batch = widened(batch, COLUMNS, ANSWERS)
+            weight_N = (torch.arange(len(batch.target_N)) < answers).float()
+        return self._here(batch.ids_BL), self._here(batch.position_N), self._here(batch.target_N), weight_N
 
     def _here(self, ids: Ids) -> Tensor:
         return torch.from_numpy(ids).to(self.device)
