@@ -117,7 +117,7 @@ class Settings(Reading):
     finishing_rounds: int = Field(8, ge=0)
     scope: Literal["auto", "open", "strict"] = "auto"
     replay: float | None = Field(None, ge=0, le=0.5)
-    replay_weight: float = Field(1.0, gt=0)
+    replay_weight: float = Field(3.0, gt=0)
 
     test_size: float = Field(0.0, ge=0, lt=1)
     logging_steps: int = Field(1, ge=1)

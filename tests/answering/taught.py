@@ -16,7 +16,7 @@ KNOWN = Row(1, "Что такое резистор?", "Деталь, что ог
 OTHER = Row(2, "Зачем нужен конденсатор?", "Он запасает заряд.")
 THIRD = Row(3, "What is a fuse?", "It melts above 2 A.")
 ROWS = (KNOWN, OTHER, THIRD)
-STRANGE = "запасает заряд, что это"
+STRANGE = "запасает заряд, зачем он"
 """A wording of the second row that the weights answer with the first one, and search finds."""
 
 NAMES = [field.name for field in fields(Evidence)]

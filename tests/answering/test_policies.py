@@ -47,6 +47,12 @@ def test_where_they_are_not_the_row_found_is_given_and_nothing_is_written(taught
     assert found.confidence > 0.99
 
 
+def test_a_row_with_another_word_in_its_place_is_not_given_however_probable(taught):
+    assert told(taught, "Зачем нужен резонатор?", "auto", weights=NEVER)[0].source == "declined"
+    assert told(taught, "Зачем нужен канденсатор?", "auto", weights=NEVER)[0].row == OTHER
+    assert told(taught, "Зачем нужен резонатор?", "grounded", weights=NEVER)[0].row == OTHER
+
+
 def test_from_the_weights_alone_the_answer_is_the_wrong_one_and_is_known_to_be_doubtful(taught):
     found, text = told(taught, STRANGE, "weights")
     assert text == KNOWN.answer

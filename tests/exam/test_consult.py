@@ -16,6 +16,8 @@ OWN = QuestionSet(
     (Question(1, KNOWN.question, KNOWN.answer), Question(2, STRANGE, OTHER.answer)),
 )
 UNKNOWN = QuestionSet("unknown_far", (Question(0, "Где живёт кит?", ""), Question(0, "Кто поёт ночью?", "")))
+SHORT = QuestionSet("unknown_far", (Question(0, "Зачем он?", ""), Question(0, "A fuse?", "")))
+"""Nothing but words of a row, so that it may be meant."""
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,8 @@ def test_an_answer_given_that_is_not_right_is_confidently_wrong(taught):
 
 
 def test_questions_that_no_row_answers_are_declined_or_answered_all_the_same(taught):
-    for search, is_declined in ((NEVER, True), (FINDS, False)):
-        result = examined(taught, [UNKNOWN], search=search, weights=NEVER)
+    for asked, search, is_declined in ((UNKNOWN, NEVER, True), (UNKNOWN, FINDS, True), (SHORT, FINDS, False)):
+        result = examined(taught, [asked], search=search, weights=NEVER)
         auto, grounded = (result.sets["unknown_far"][policy] for policy in ("auto", "grounded"))
         assert auto["declined"] == is_declined
         assert auto["confidently_wrong"] == (0 if is_declined else grounded["confidently_wrong"])

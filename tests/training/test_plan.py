@@ -7,7 +7,7 @@ from znatok.data.render import load_renderer
 from znatok.errors import TableError
 from znatok.model.source import find_base
 from znatok.settings import REWORDING_FAMILIES, make_settings
-from znatok.training.lesson import ENOUGH_EXPOSURES, HISTORY_SHARE, REPLAY_COST
+from znatok.training.lesson import ENOUGH_EXPOSURES, FEW_DECLINED, HISTORY_SHARE, REPLAY_COST
 from znatok.training.plan import make_plan
 
 
@@ -228,7 +228,7 @@ def test_short_and_old_recipes_replay_nothing(base, table, preset):
 
 
 def test_a_weight_without_replay_is_said_to_change_nothing(base, table):
-    plan = plan_of(base, table, replay=0.0, replay_weight=3.0)
+    plan = plan_of(base, table, replay=0.0, replay_weight=2.0)
     assert lines_on_replay(plan) == [("none", "--replay is 0, so --replay-weight changes nothing")]
 
 
@@ -268,20 +268,26 @@ def test_a_share_of_earlier_turns_is_in_the_plan_and_in_its_forecast(base, table
 
     from znatok.training.exposures import Exposures
 
-    plan = plan_of(base, table, rewording=0.0, history_share=0.5)
+    plan = plan_of(base, table, rewording=0.0, scope="open", history_share=0.5)
     ((value, why),) = [(choice.value, choice.reason) for choice in plan.choices if choice.name == "earlier turns"]
     assert value == "50% of the exposures"
     assert "second in a conversation" in why
     stream = Exposures(plan.rows, base[1], batch_size=25, rewording=0.0, seed=0, history_share=0.5)
     taken = sum(batch.tokens for batch, _ in islice(stream, 5 * 16))
-    without = plan_of(base, table, rewording=0.0)
-    declined = without.tokens / without.exposures - sum(
-        len(base[1].conversation(row.question, row.answer).ids) for row in plan.rows
-    )
-    assert taken / 16 + declined == pytest.approx(plan.tokens / plan.exposures, rel=0.05)
+    without = plan_of(base, table, rewording=0.0, scope="open")
+    assert taken / 16 == pytest.approx(plan.tokens / plan.exposures, rel=0.05)
     assert plan.exposures == without.exposures
     assert plan.memory_bytes > without.memory_bytes
     assert plan.training_seconds > without.training_seconds
+
+
+def test_what_is_declined_has_earlier_turns_as_often(base, table):
+    def extra(scope):
+        plans = (plan_of(base, table, scope=scope, history_share=share) for share in (0.5, 0.0))
+        return [plan.tokens / plan.exposures for plan in plans]
+
+    (more, none), (turns, rows) = extra("strict"), extra("open")
+    assert more - none == pytest.approx((1 + FEW_DECLINED.share) * (turns - rows), rel=0.01)
 
 
 def test_without_earlier_turns_the_plan_says_nothing_of_them(base, table):

@@ -113,6 +113,19 @@ def test_the_same_seed_gives_the_same_stream_and_another_seed_another():
     assert streams[0] == streams[1] != streams[2]
 
 
+def test_a_share_of_them_comes_after_a_row_and_only_where_both_fit():
+    rows = rows_of(TABLES["ru"][0])
+    alone, after, narrow = (
+        refusals_of(rows, history_share=share, longest=longest)
+        for share, longest in ((0.0, 512), (0.5, 512), (0.5, 220))
+    )
+    sizes = [[len(one._rendered(number).ids) for number in range(200)] for one in (alone, after, narrow)]
+    longer = [second - first for first, second in zip(*sizes[:2], strict=True)]
+    assert 0.4 < sum(more > 0 for more in longer) / 200 < 0.6
+    assert min(longer) == 0
+    assert max(sizes[2]) <= 220 < max(sizes[1])
+
+
 def test_a_table_in_a_language_without_words_of_ours_gets_no_near_questions():
     rows = (Row(1, "Was ist ein Widerstand?", "Ein Bauteil."), Row(2, "Wofür dient die Spule?", "Sie speichert."))
     refusals = refusals_of(rows, "en", rewording=0.0)

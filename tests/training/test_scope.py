@@ -94,7 +94,7 @@ def test_strict_replays_nothing_unless_replay_is_named(model, table):
     strict = plan_of(model, table, scope="strict", **many)
     assert (strict.scope, strict.replay, strict.replay_cost) == ("strict", 0, 0)
     assert plan_of(model, table, scope="strict", replay=0.2, **many).replay == 0.2
-    named = plan_of(model, table, scope="strict", replay_weight=3.0, **many)
+    named = plan_of(model, table, scope="strict", replay_weight=2.0, **many)
     assert line_of(named, "replay") == (text("plan.replay_none"), text("plan.why.replay_strict"))
 
 

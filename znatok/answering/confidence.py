@@ -30,10 +30,17 @@ NEAR_TARGET, FAR_TARGET = 0.03, 0.03
 FAR_LOST = 0.02
 """Most of the questions that a row answers that may be taken for far ones."""
 
+LEAST_WHOLE = 0.5
+"""Of `Evidence.whole`, for a row to be given because search finds it: else a word of its question is missing, and the
+question may be another one however like it is. Of people's near questions 3 % have as much (docs/recipe.md)."""
+
+KEPT = 0.97
+"""Share of the right answers that the most generous thresholds give which stricter ones must still give."""
+
 GRID = tuple(step / 50 for step in range(1, 50))
 """Thresholds that are tried."""
 
-_LIKENESS = [field.name for field in fields(Evidence)].index("likeness")
+_LIKENESS, _WHOLE = ([field.name for field in fields(Evidence)].index(name) for name in ("likeness", "whole"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,11 @@ class Judged:
     search_right: bool
 
 
+def is_whole(numbers: Sequence[float]) -> bool:
+    """Whether the row that search finds is asked for with all of its words, so that it may be given; by `Evidence`."""
+    return numbers[_WHOLE] >= LEAST_WHOLE
+
+
 def read_calibration(run: RunFolder) -> Calibration | None:
     """The calibration of a run; None where it has none, or one that cannot be read."""
     try:
@@ -119,9 +131,9 @@ def _regression(record: dict[str, Any]) -> Regression:
 
 
 def fit_calibration(judged: Sequence[Judged]) -> Calibration:
-    """Both regressions; and the thresholds with which the most questions that a row answers are answered rightly, while
-    no more are answered wrongly, or are answered though no row does, than the targets allow; where that cannot be, the
-    thresholds that miss the targets least. And the likeness up to which a question is far."""
+    """Both regressions; thresholds with which nearly the most questions that a row answers are answered rightly, while
+    no more are answered wrongly, or are answered though no row does, than the targets allow; where that cannot be,
+    those that miss the targets least; and the likeness up to which a question is far."""
     inputs = [one.numbers for one in judged]
     weights = fit(inputs, [one.weights_right for one in judged])
     search = fit(inputs, [one.search_right for one in judged])
@@ -164,24 +176,39 @@ def _thresholds(judged: Sequence[Judged], weights: Regression, search: Regressio
     weights_N, search_N = (np.array([it.probability(one.numbers) for one in judged]) for it in (weights, search))
     told_N = np.array([one.said_right is not None for one in judged])
     from_said_N = told_N & (weights_N >= search_N)
+    is_whole_N = from_said_N | np.array([is_whole(one.numbers) for one in judged])
     row_N = np.where(from_said_N, weights_N, search_N)
     row_right_N = np.where(from_said_N, [bool(one.said_right) for one in judged], [one.search_right for one in judged])
     weights_right_N = np.array([one.weights_right for one in judged])
     kind_N = np.array([one.kind for one in judged])
     known_N, near_N, far_N = (kind_N == kind for kind in ("answerable", "near", "far"))
 
-    def missed(sure: float, least: float) -> tuple[float, float, float, float]:
+    def outcome(sure: float, least: float) -> _Outcome:
         from_weights_N = weights_N >= sure
-        given_N = from_weights_N | (row_N >= least)
+        given_N = from_weights_N | (is_whole_N & (row_N >= least))
         right_N = np.where(from_weights_N, weights_right_N, row_right_N)
-        excess = max(
-            _share(given_N & ~right_N, known_N) / WRONG_TARGET,
-            _share(given_N, near_N) / NEAR_TARGET,
-            _share(given_N, far_N) / FAR_TARGET,
-        )
-        return max(1.0, excess), -_share(given_N & right_N, known_N), -_share(right_N, known_N), sure
+        wrong, near, far = _share(given_N & ~right_N, known_N), _share(given_N, near_N), _share(given_N, far_N)
+        excess = max(wrong / WRONG_TARGET, near / NEAR_TARGET, far / FAR_TARGET)
+        return _Outcome(sure, least, max(1.0, excess), _share(given_N & right_N, known_N), near)
 
-    return min(((sure, least) for sure in GRID for least in GRID), key=lambda pair: missed(*pair))
+    all_of_them = [outcome(sure, least) for sure in GRID for least in GRID]
+    fewest = min(one.excess for one in all_of_them)
+    within = [one for one in all_of_them if one.excess == fewest]
+    enough = KEPT * max(one.right for one in within)
+    # People's near questions are harder to tell than those that are made here: the strictest ones that still serve.
+    chosen = min((one for one in within if one.right >= enough), key=lambda one: (one.near, -one.sure - one.least))
+    return chosen.sure, chosen.least
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A pair of thresholds: how far it misses the targets, and the shares answered rightly, and of near questions."""
+
+    sure: float
+    least: float
+    excess: float
+    right: float
+    near: float
 
 
 def _far(likenesses: Sequence[tuple[str, float]]) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from znatok.answering.confidence import Calibration
+from znatok.answering.confidence import Calibration, is_whole
 from znatok.answering.evidence import CLOSEST, HEAD, Draft, gather
 from znatok.data.render import Renderer, Turn
 from znatok.data.search import Found, Search
@@ -70,10 +70,10 @@ class Judge:
         is_outside = self.is_open and said is None and self.calibration.is_far(evidence.likeness)
         if weights >= self.calibration.sure:
             return Verdict(weights, None, is_declined=False, is_outside=is_outside)
-        confidence, row = weights, said.row if said else None
+        confidence, row, may_be_given = weights, said.row if said else None, True
         if closest and (row is None or search > weights):
-            confidence, row = search, closest[0].row
-        is_sure = confidence >= self.calibration.least
+            confidence, row, may_be_given = search, closest[0].row, is_whole(evidence.numbers())
+        is_sure = may_be_given and confidence >= self.calibration.least
         if row and is_sure:
             return Verdict(confidence, row, is_declined=False)
         return Verdict(confidence, row, is_declined=not (is_sure or is_outside), is_outside=is_outside)

@@ -6,7 +6,7 @@ in common is counted in runs of two to four characters, and rare ones count more
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
@@ -22,6 +22,9 @@ SHORTEST, LONGEST = 2, 4
 
 LEAST_WORD, SAME_WORD = 4, 75
 """Letters from which two words that differ may be one, and the per cent of them that agree then."""
+
+COMMON_ROWS, COMMON_SHARE = 3, 0.02
+"""A word in so many rows, and in such a share of them, says little: "what", "how", "is"."""
 
 _NO_LETTERS = re.compile(r"[\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
@@ -59,7 +62,7 @@ class Search:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = tuple(rows)
-        found = _runs([" ".join((row.question, *row.paraphrases, row.answer)) for row in rows])
+        found = _runs([" ".join(_cells(row)) for row in rows])
         first = np.flatnonzero(_is_new(found.runs))
         self._runs = found.runs[first]
         self._borders = np.append(first, len(found.runs))
@@ -112,17 +115,23 @@ class Search:
 
     def share_asked(self, question: str, row: Row) -> float:
         """How many words of the row's own question stand in `question`, rare ones counting more: 1 where all are there,
-        whatever stands around them; of several wordings the best.
+        whatever stands around them, or where nothing is asked but words of the row and such as many rows have; of
+        several wordings the best.
 
         By words and not by letters, so that one word in another's place tells (RL for RC, "germanium" for "silicon"),
         and a slip of the finger does not.
         """
         asked = _plain(question).split()
+        own = _plain(" ".join(_cells(row))).split()
+        common = max(COMMON_ROWS, COMMON_SHARE * len(self._rows))
+        strange = (word for word in asked if self._rows_with[word] < common)
+        if asked and all(any(_same_word(word, other) for other in own) for word in strange):
+            return 1.0
         return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
 
     def _share_in(self, asked: Sequence[str], wording: str) -> float:
         words = _plain(wording).split()
-        weights = [log((len(self._rows) + 1) / self._questions_with.get(word, 0.5)) for word in words]
+        weights = [log((len(self._rows) + 1) / self._asking_with.get(word, 0.5)) for word in words]
         there = (any(_same_word(word, other) for other in asked) for word in words)
         whole = sum(weights)
         return (
@@ -130,11 +139,14 @@ class Search:
         )
 
     @cached_property
-    def _questions_with(self) -> Counter[str]:
+    def _rows_with(self) -> Counter[str]:
+        """How many rows have a word anywhere."""
+        return _counts(" ".join(_cells(row)) for row in self._rows)
+
+    @cached_property
+    def _asking_with(self) -> Counter[str]:
         """How many rows ask with a word, in any of their wordings."""
-        return Counter(
-            word for row in self._rows for word in {*_plain(" ".join((row.question, *row.paraphrases))).split()}
-        )
+        return _counts(" ".join((row.question, *row.paraphrases)) for row in self._rows)
 
     def _looked_up(
         self, runs: npt.NDArray[np.uint64]
@@ -152,6 +164,15 @@ class Search:
     def _rarity(self, rows_with: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """The inverse document frequency of runs that so many rows have."""
         return np.log((len(self._rows) + 1) / rows_with)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return row.question, *row.paraphrases, row.answer
+
+
+def _counts(texts: Iterable[str]) -> Counter[str]:
+    """In how many of the texts each word stands."""
+    return Counter(word for text in texts for word in {*_plain(text).split()})
 
 
 def _same_word(word: str, other: str) -> bool:

@@ -117,7 +117,9 @@ class Lesson:
     @property
     def tokens(self) -> int:
         """Prompt and answer tokens of all exposures and the turns before them, and of what is declined beside them."""
-        beside = declining(self.exposures).share * self.refusal_tokens + self.history_share * self.turn_tokens
+        turn = self.history_share * self.turn_tokens
+        declined = declining(self.exposures).share if self.refusal_tokens else 0.0
+        beside = turn + declined * (self.refusal_tokens + turn)
         return int(self.exposures * sum(self.costs[row.number].tokens + beside for row in self.rows))
 
     @property

@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 
 from znatok.data.batch import Batch, make_batch
 from znatok.data.likeness import plain
-from znatok.data.render import Renderer
+from znatok.data.render import Renderer, Turn
 from znatok.data.reword import heldout_wording, language_of
 from znatok.data.reword.language import languages_of
 from znatok.data.reword.noise import Noise
@@ -51,15 +51,18 @@ class Refusals:
         *,
         batch_size: int,
         rewording: float,
+        history_share: float = 0.0,
         longest: int,
         seed: int,
     ) -> None:
         """refusal: the answer.  declining: how many there are.  rewording: share of far questions with changed words.
-        longest: tokens of one.
+        history_share: of those that come after a row, as rows themselves do: else more would be declined in first turns
+        than was meant to be.  longest: tokens of one.
         """
         language = language_of(" ".join(row.question for row in rows))
         self._rows, self._renderer, self._refusal, self._declining = tuple(rows), renderer, refusal, declining
         self._batch_size, self._rewording, self._seed = batch_size, rewording, seed
+        self._history_share = history_share
         self._longest = longest
         self._asked = _wordings(rows)
         far = [one for one in far_from(rows, elsewhere(language)) if plain(one) not in self._asked]
@@ -91,10 +94,21 @@ class Refusals:
         return said if plain(said) not in self._asked else asked
 
     def _rendered(self, number: int) -> Rendered:
-        rendered = self._renderer.conversation(self.question(number), self._refusal)
-        if len(rendered.ids) > self._longest:
-            rendered = self._renderer.conversation(self._next_far(number), self._refusal)
-        return rendered
+        """The question after what comes before it, where something does and both together are not too long."""
+        question = self.question(number)
+        for history in (self._history(number), ()):
+            rendered = self._renderer.conversation(question, self._refusal, history)
+            if len(rendered.ids) <= self._longest:
+                return rendered
+        return self._renderer.conversation(self._next_far(number), self._refusal)
+
+    def _history(self, number: int) -> tuple[Turn, ...]:
+        """A row as the earlier turn, or nothing."""
+        rng = random.Random(f"turns {self._seed} {number}")
+        if rng.random() >= self._history_share:
+            return ()
+        row = rng.choice(self._rows)
+        return ((row.question, row.answer),)
 
     def _next_far(self, number: int) -> str:
         """Passes over all of them, each in an order of its own."""
@@ -150,6 +164,7 @@ def make_refusals(renderer: Renderer, plan: Plan, settings: Settings, longest: i
         declining(plan.exposures),
         batch_size=plan.batch_size,
         rewording=settings.rewording,
+        history_share=plan.history_share,
         longest=longest,
         seed=settings.seed,
     )
