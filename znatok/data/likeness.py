@@ -54,8 +54,10 @@ def plain(text: str) -> str:
     Empty only for an empty text.
     """
     joined = unicodedata.normalize("NFC", text).replace("−", "-")
-    words = _MINUS.sub("−", joined).translate(_PLAINLY).split()
-    return " ".join(map(_small, words)) or text.strip()
+    said = " ".join(_MINUS.sub("−", joined).translate(_PLAINLY).split())
+    if said[1:] == said[1:].lower():  # the most: no word has a capital inside
+        return said.casefold() or text.strip()
+    return " ".join(map(_small, said.split()))
 
 
 def _small(word: str) -> str:
@@ -144,10 +146,11 @@ class _Search:
         self.in_a_pair[rows[scores.any(axis=1)]] = True
         self.in_a_pair[columns[scores.any(axis=0)]] = True
         flat = scores.ravel()
+        alike = np.flatnonzero(flat)
         wanted = min(self._named, found)
-        least = np.partition(flat, -wanted)[-wanted]
-        closer = np.flatnonzero(flat > least)
-        as_close = np.flatnonzero(flat == least)[: wanted - len(closer)]
+        least = np.partition(flat[alike], -wanted)[-wanted]
+        closer = alike[flat[alike] > least]
+        as_close = alike[flat[alike] == least][: wanted - len(closer)]
         for place in (*closer.tolist(), *as_close.tolist()):
             one, other = sorted((int(rows[place // len(columns)]), int(columns[place % len(columns)])))
             self.closest.append(((float(flat[place]), -one, -other), (one, other)))

@@ -19,6 +19,7 @@ _RUSSIAN = re.compile(r"[а-яё]", re.IGNORECASE)
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _ENGLISH = re.compile(r"[a-z]", re.IGNORECASE)
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+_NO_CYRILLIC = re.compile("[^а-яё]+")
 _WORDS = re.compile(r"[^\W\d_]+")
 
 # Words that nearly every Russian or English sentence has, and hardly one of their neighbours' (Bulgarian, Dutch).
@@ -30,8 +31,8 @@ RUSSIAN_SHARE, ENGLISH_SHARE = 0.03, 0.06
 
 def language_of(text: str) -> str:
     """ "ru" where most letters are Cyrillic, else "en"."""
-    letters = [letter for letter in text.lower() if letter.isalpha()]
-    return "ru" if sum("а" <= letter <= "я" or letter == "ё" for letter in letters) * 2 > len(letters) else "en"
+    written = text.lower()
+    return "ru" if len(_NO_CYRILLIC.sub("", written)) * 2 > sum(map(str.isalpha, written)) else "en"
 
 
 def languages_of(rows: Sequence[Row]) -> frozenset[str]:
