@@ -122,6 +122,14 @@ def test_a_rows_question_is_all_there_whatever_stands_around_it_and_in_any_of_it
     assert search.share_asked("ξψ", ROWS[0]) == 0
 
 
+def test_where_words_are_not_parted_every_letter_counts_as_one():
+    rows = [Row(1, "電池とは何ですか", "電気を蓄える装置です"), Row(2, "抵抗の役割は", "電流を制限する部品です")]
+    search = Search(rows)
+    assert search.share_asked("教えてください、抵抗の役割は？", rows[1]) == 1
+    assert search.share_asked("抵抗の役割", rows[1]) == 1
+    assert search.share_asked("電圧の役割は", rows[1]) < 0.8
+
+
 def test_a_word_in_the_place_of_another_one_is_missed_however_like_it_is():
     rows = [
         Row(1, "Чему равна постоянная времени RC-цепи?", "R · C."),

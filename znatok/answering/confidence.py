@@ -32,7 +32,7 @@ FAR_LOST = 0.02
 
 LEAST_WHOLE = 0.5
 """Of `Evidence.whole`, for a row to be given because search finds it: else a word of its question is missing, and the
-question may be another one however like it is. Of people's near questions 3 % have as much (docs/recipe.md)."""
+question may be another one however like it is. Of people's near questions 3 to 8 % have as much (docs/recipe.md)."""
 
 KEPT = 0.97
 """Share of the right answers that the most generous thresholds give which stricter ones must still give."""

@@ -26,6 +26,9 @@ LEAST_WORD, SAME_WORD = 4, 75
 COMMON_ROWS, COMMON_SHARE = 3, 0.02
 """A word in so many rows, and in such a share of them, says little: "what", "how", "is"."""
 
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+"""Letters of Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
+
 _NO_LETTERS = re.compile(r"[\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
 
@@ -121,8 +124,7 @@ class Search:
         By words and not by letters, so that one word in another's place tells (RL for RC, "germanium" for "silicon"),
         and a slip of the finger does not.
         """
-        asked = _plain(question).split()
-        own = _plain(" ".join(_cells(row))).split()
+        asked, own = _words(question), _words(" ".join(_cells(row)))
         common = max(COMMON_ROWS, COMMON_SHARE * len(self._rows))
         strange = (word for word in asked if self._rows_with[word] < common)
         if asked and all(any(_same_word(word, other) for other in own) for word in strange):
@@ -130,13 +132,12 @@ class Search:
         return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
 
     def _share_in(self, asked: Sequence[str], wording: str) -> float:
-        words = _plain(wording).split()
+        words = _words(wording)
         weights = [log((len(self._rows) + 1) / self._asking_with.get(word, 0.5)) for word in words]
         there = (any(_same_word(word, other) for other in asked) for word in words)
         whole = sum(weights)
-        return (
-            sum(weight for weight, is_there in zip(weights, there, strict=True) if is_there) / whole if whole else 0.0
-        )
+        asked_for = sum(weight for weight, is_there in zip(weights, there, strict=True) if is_there)
+        return asked_for / whole if whole else 0.0
 
     @cached_property
     def _rows_with(self) -> Counter[str]:
@@ -172,7 +173,12 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _counts(texts: Iterable[str]) -> Counter[str]:
     """In how many of the texts each word stands."""
-    return Counter(word for text in texts for word in {*_plain(text).split()})
+    return Counter(word for text in texts for word in {*_words(text)})
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text; where a script has no spaces between them, its letters."""
+    return _UNSPACED.sub(r" \g<0> ", _plain(text)).split()
 
 
 def _same_word(word: str, other: str) -> bool:
