@@ -7,6 +7,8 @@ and TABLE_unknown_near.csv, which no row answers. `first`, `among_three`, `among
 row stands there; `mrr`: the mean of 1 / place; `reworded_first`: the same for the exam's set `reworded`. The areas
 under the ROC curve say how well the score of the nearest row tells the wordings from questions of that table that no
 row answers (`near`) and from the shipped ones on anything else (`far`), and wordings found first from others (`right`).
+`whole`: the shares of `wordings`, `near` and `reworded` questions that ask for the row found first with all of its
+words, so that it may be given; `right`: the share of all wordings that do and find their row.
 `build_seconds` and `question_ms` are for so many rows made of the words of all tables.
 
 --against: what another state of the code printed with --json. Printed is then for `first`, `among_three` and
@@ -24,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.recipe import TABLES
+from znatok.answering.confidence import LEAST_WHOLE
+from znatok.answering.evidence import WHOLE_POWER
 from znatok.data.read import read_table
 from znatok.data.reword import language_of
 from znatok.data.search import Search
@@ -59,7 +63,8 @@ def examined(table: Path) -> dict[str, Any]:
     rows = read_table(table).rows
     search, answer_of = Search(rows), {row.number: row.answer for row in rows}
     places, scores = [], []
-    for wording in read_table(_wordings_file(table)).rows:
+    wordings = read_table(_wordings_file(table)).rows
+    for wording in wordings:
         found = search.best(wording.question, len(rows))
         answers = [answer_of[one.row.number] for one in found]
         places.append(answers.index(wording.answer) + 1 if wording.answer in answers else None)
@@ -67,14 +72,16 @@ def examined(table: Path) -> dict[str, Any]:
     language = language_of(" ".join(row.question for row in rows))
     shipped = files("znatok.exam").joinpath("questions", f"unknown_far.{language}.txt").read_text(encoding="utf-8")
     near = unknown_near_file(table)
+    near_ones = read_questions(near) if near.is_file() else ()
     return {
         "wordings": len(places),
         **{name: round(_share(places, last), 3) for name, last in PLACES.items()},
         "mrr": round(sum(1 / place for place in places if place) / len(places), 3),
         "reworded_first": round(_found_first(search, reworded_set(rows).questions), 3),
-        "near": _told_apart(scores, _nearest(search, read_questions(near) if near.is_file() else ())),
+        "near": _told_apart(scores, _nearest(search, near_ones)),
         "far": _told_apart(scores, _nearest(search, shipped.splitlines())),
         "right": _rounded(auroc(scores, [place == 1 for place in places])),
+        "whole": _whole(search, wordings, near_ones, [one.question for one in reworded_set(rows).questions]),
         "places": places,
     }
 
@@ -132,6 +139,26 @@ def _found_first(search: Search, questions: Sequence[Question]) -> float:
 
 def _nearest(search: Search, questions: Iterable[str]) -> list[float]:
     return [max((one.score for one in search.best(question, 1)), default=0.0) for question in questions]
+
+
+def _whole(
+    search: Search, wordings: Sequence[Row], near: Sequence[str], reworded: Sequence[str]
+) -> dict[str, float | None]:
+    def row_given(question: str) -> Row | None:
+        found = search.best(question, 1)
+        is_given = found and search.asked.share(question, found[0].row) ** WHOLE_POWER >= LEAST_WHOLE
+        return found[0].row if is_given else None
+
+    def share(flags: Sequence[bool]) -> float | None:
+        return round(sum(flags) / len(flags), 3) if flags else None
+
+    given = [row_given(wording.question) for wording in wordings]
+    return {
+        "wordings": share([row is not None for row in given]),
+        "right": share([bool(row and row.answer == one.answer) for row, one in zip(given, wordings, strict=True)]),
+        "near": share([row_given(one) is not None for one in near]),
+        "reworded": share([row_given(one) is not None for one in reworded]),
+    }
 
 
 def _told_apart(answered: Sequence[float], unanswered: Sequence[float]) -> float | None:

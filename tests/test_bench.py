@@ -295,6 +295,13 @@ def test_each_trains_the_tokens_it_is_given_and_learns(train, work):
     assert min(update.seconds for update in updates) > 0
 
 
+def test_ours_alone_is_measured(folder):
+    paths = ["--model", str(folder / "model"), "--table", str(folder / "table.csv")]
+    found = cpu.alone(cpu.parse(["--alone", *paths, "--dtype", "float32", "--batch", "2", "--steps", "3"]))
+    assert found["tokens_per_second"] > 0
+    assert (found["dtype"], found["batch"]) == ("float32", 2)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # TRL's and datasets' own
 @pytest.mark.parametrize("setup", [Setup(), Setup(padding_free=True)], ids=str)

@@ -31,6 +31,12 @@ def test_a_wording_counts_where_its_row_stands(table):
     assert figures["near"] == 1.0  # no run of «Фарфор» is in the table
 
 
+def test_a_question_counts_as_whole_where_all_words_of_the_row_are_asked(table):
+    (table.parent / "parts_unknown_near.csv").write_text("question\nЧто такое диод?\nФарфор\n", encoding="utf-8")
+    # «вентиль» and «реле» are nothing but words of the row found, the latter of another row than it was written for.
+    assert search.examined(table)["whole"] == {"wordings": 1.0, "right": 0.667, "near": 0.5, "reworded": 1.0}
+
+
 def test_without_questions_that_no_row_answers_nothing_is_said_of_them(table):
     (table.parent / "parts_unknown_near.csv").unlink()
     assert search.examined(table)["near"] is None

@@ -209,7 +209,7 @@ def test_batches_that_are_padded_so_that_few_sizes_come_up_say_the_same(monkeypa
     model, rows = network(), batch(23, 40, 31)
     loss, gradients, correct = loss_and_gradients(model, by_hand=True)
     logps, kl = model.log_probs(rows), model.divergence(rows)
-    monkeypatch.setattr(network_module, "kernels_are_kept", lambda *_: True)
+    monkeypatch.setattr(network_module, "by_onednn", lambda *_: True)
     padded_loss, padded_gradients, padded_correct = loss_and_gradients(model, by_hand=True)
     assert padded_loss == pytest.approx(loss, rel=1e-5)
     assert worst(padded_gradients, gradients) < 1e-5

@@ -64,8 +64,9 @@ class Calibration:
 
     `weights` and `search` give the probabilities that the weights' own answer is right, and that the row is which
     search finds first. Where the first is `sure` or more, the weights answer; else a row does, and where its
-    probability is below `least` it may be declined. A question is far from all rows where the nearest one is no more
-    like it than `far`; none is where that is None. `questions`: how many this was learned from, by kind.
+    probability is below `least`, or search found it and not `is_whole`, it may be declined. A question is far from all
+    rows where the nearest one is no more like it than `far`; none is where that is None. `questions`: how many this
+    was learned from, by kind.
     """
 
     weights: Regression
@@ -176,7 +177,7 @@ def _thresholds(judged: Sequence[Judged], weights: Regression, search: Regressio
     weights_N, search_N = (np.array([it.probability(one.numbers) for one in judged]) for it in (weights, search))
     told_N = np.array([one.said_right is not None for one in judged])
     from_said_N = told_N & (weights_N >= search_N)
-    is_whole_N = from_said_N | np.array([is_whole(one.numbers) for one in judged])
+    may_be_given_N = from_said_N | np.array([is_whole(one.numbers) for one in judged])
     row_N = np.where(from_said_N, weights_N, search_N)
     row_right_N = np.where(from_said_N, [bool(one.said_right) for one in judged], [one.search_right for one in judged])
     weights_right_N = np.array([one.weights_right for one in judged])
@@ -185,7 +186,7 @@ def _thresholds(judged: Sequence[Judged], weights: Regression, search: Regressio
 
     def outcome(sure: float, least: float) -> _Outcome:
         from_weights_N = weights_N >= sure
-        given_N = from_weights_N | (is_whole_N & (row_N >= least))
+        given_N = from_weights_N | (may_be_given_N & (row_N >= least))
         right_N = np.where(from_weights_N, weights_right_N, row_right_N)
         wrong, near, far = _share(given_N & ~right_N, known_N), _share(given_N, near_N), _share(given_N, far_N)
         excess = max(wrong / WRONG_TARGET, near / NEAR_TARGET, far / FAR_TARGET)

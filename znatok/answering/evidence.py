@@ -85,7 +85,7 @@ def gather(
         least=exp(min(draft.logps[:HEAD])) if draft.logps else 0.0,
         likeness=scores[0],
         lead=scores[0] - (scores[1] if len(scores) > 1 else 0.0),
-        whole=search.share_asked(question, closest[0].row) ** WHOLE_POWER if closest else 0.0,
+        whole=search.asked.share(question, closest[0].row) ** WHOLE_POWER if closest else 0.0,
         said=said.likeness if said else 0.0,
         agrees=own / scores[0] if scores[0] else 0.0,
     )

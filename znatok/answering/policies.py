@@ -63,16 +63,18 @@ class Judge:
 
     def verdict(self, question: str, draft: Draft, closest: Sequence[Found]) -> Verdict:
         """The weights' answer where they are sure; else the row that it tells or the one that search finds first,
-        whichever is more probable; theirs again where there is neither, or where they speak of what is outside the
+        whichever is more probable; but a row that search finds only where all of its words are asked, else that may be
+        declined. Theirs again where there is neither, or where they speak of what is outside the
         table: an answer that begins as a row's does is never taken for that."""
         evidence, said = gather(question, draft, closest, self.search, self.renderer)
-        weights, search = self.calibration.probabilities(evidence.numbers())
+        numbers = evidence.numbers()
+        weights, search = self.calibration.probabilities(numbers)
         is_outside = self.is_open and said is None and self.calibration.is_far(evidence.likeness)
         if weights >= self.calibration.sure:
             return Verdict(weights, None, is_declined=False, is_outside=is_outside)
         confidence, row, may_be_given = weights, said.row if said else None, True
         if closest and (row is None or search > weights):
-            confidence, row, may_be_given = search, closest[0].row, is_whole(evidence.numbers())
+            confidence, row, may_be_given = search, closest[0].row, is_whole(numbers)
         is_sure = may_be_given and confidence >= self.calibration.least
         if row and is_sure:
             return Verdict(confidence, row, is_declined=False)

@@ -4,32 +4,19 @@ It finds endings, compounds and slips of a finger without a dictionary, in any l
 in common is counted in runs of two to four characters, and rare ones count more.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz import fuzz
 
+from znatok.data.asked import Asked, joined_words
 from znatok.records import Row
 
 SHORTEST, LONGEST = 2, 4
 """Characters of the runs that are compared."""
 
-LEAST_WORD, SAME_WORD = 4, 75
-"""Letters from which two words that differ may be one, and the per cent of them that agree then."""
-
-COMMON_ROWS, COMMON_SHARE = 3, 0.02
-"""A word in so many rows, and in such a share of them, says little: "what", "how", "is"."""
-
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-"""Letters of Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
-
-_NO_LETTERS = re.compile(r"[\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # any large odd number keeps runs apart
 
 _AT_ONCE = 2**16
@@ -65,7 +52,7 @@ class Search:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = tuple(rows)
-        found = _runs([" ".join(_cells(row)) for row in rows])
+        found = _runs([" ".join((row.question, *row.paraphrases, row.answer)) for row in rows])
         first = np.flatnonzero(_is_new(found.runs))
         self._runs = found.runs[first]
         self._borders = np.append(first, len(found.runs))
@@ -116,38 +103,10 @@ class Search:
         np.divide(shared, np.outer(lengths, self._lengths), out=scores, where=shared != 0)
         return np.asarray(scores.max(axis=1, initial=0.0))
 
-    def share_asked(self, question: str, row: Row) -> float:
-        """How many words of the row's own question stand in `question`, rare ones counting more: 1 where all are there,
-        whatever stands around them, or where nothing is asked but words of the row and such as many rows have; of
-        several wordings the best.
-
-        By words and not by letters, so that one word in another's place tells (RL for RC, "germanium" for "silicon"),
-        and a slip of the finger does not.
-        """
-        asked, own = _words(question), _words(" ".join(_cells(row)))
-        common = max(COMMON_ROWS, COMMON_SHARE * len(self._rows))
-        strange = (word for word in asked if self._rows_with[word] < common)
-        if asked and all(any(_same_word(word, other) for other in own) for word in strange):
-            return 1.0
-        return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
-
-    def _share_in(self, asked: Sequence[str], wording: str) -> float:
-        words = _words(wording)
-        weights = [log((len(self._rows) + 1) / self._asking_with.get(word, 0.5)) for word in words]
-        there = (any(_same_word(word, other) for other in asked) for word in words)
-        whole = sum(weights)
-        asked_for = sum(weight for weight, is_there in zip(weights, there, strict=True) if is_there)
-        return asked_for / whole if whole else 0.0
-
     @cached_property
-    def _rows_with(self) -> Counter[str]:
-        """How many rows have a word anywhere."""
-        return _counts(" ".join(_cells(row)) for row in self._rows)
-
-    @cached_property
-    def _asking_with(self) -> Counter[str]:
-        """How many rows ask with a word, in any of their wordings."""
-        return _counts(" ".join((row.question, *row.paraphrases)) for row in self._rows)
+    def asked(self) -> Asked:
+        """What tells whether a row's own question is asked."""
+        return Asked(self._rows)
 
     def _looked_up(
         self, runs: npt.NDArray[np.uint64]
@@ -167,31 +126,9 @@ class Search:
         return np.log((len(self._rows) + 1) / rows_with)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return row.question, *row.paraphrases, row.answer
-
-
-def _counts(texts: Iterable[str]) -> Counter[str]:
-    """In how many of the texts each word stands."""
-    return Counter(word for text in texts for word in {*_words(text)})
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text; where a script has no spaces between them, its letters."""
-    return _UNSPACED.sub(r" \g<0> ", _plain(text)).split()
-
-
-def _same_word(word: str, other: str) -> bool:
-    """Whether one may be a form of the other, or a slip of the finger: never where they begin otherwise, as what means
-    the contrary does, nor where they are short."""
-    if word == other or min(len(word), len(other)) < LEAST_WORD or word[0] != other[0]:
-        return word == other
-    return fuzz.ratio(word, other) >= SAME_WORD
-
-
 def _runs(texts: Sequence[str]) -> _Runs:
     """All runs of characters of `texts`, word borders included. A run is known by a number made of its characters."""
-    plain = [_plain(text) for text in texts]
+    plain = [f" {said} " if (said := joined_words(text)) else "" for text in texts]
     characters = np.frombuffer("".join(plain).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
     sizes = np.array([len(text) for text in plain], dtype=np.int32)
     text_of = np.repeat(np.arange(len(plain), dtype=np.int32), sizes)
@@ -216,8 +153,3 @@ def _counted(numbers: npt.NDArray[np.uint64], texts: npt.NDArray[np.int32]) -> _
 def _is_new(values: npt.NDArray[np.uint64] | npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """Where a value differs from the one before it."""
     return np.append(np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1])
-
-
-def _plain(text: str) -> str:
-    words = _NO_LETTERS.sub(" ", text.casefold().replace("ё", "е")).split()
-    return f" {' '.join(words)} " if words else ""

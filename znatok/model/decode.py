@@ -17,6 +17,7 @@ from torch import Tensor
 
 from znatok.model.attention import attend
 from znatok.model.engine import Engine, Places
+from znatok.model.joint import COLUMNS, by_onednn
 from znatok.model.loss import CHUNK
 
 TOGETHER = 8
@@ -28,9 +29,8 @@ PREFILLED = {"cpu": 1024, "cuda": 8192}
 SMALLEST_SPAN = 128
 """Cache places that a recorded step looks at are this many, doubled as often as it takes."""
 
-SPAN_STEP, WIDTH_STEP = 32, 8
-"""In 16 bits on a CPU: a step looks at a multiple of so many places, and prompts are padded to a multiple of so many
-tokens."""
+SPAN_STEP = 32
+"""Where oneDNN multiplies, a step looks at a multiple of so many cache places."""
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ class Desk:
         to a few sizes; by itself where something is kept for each."""
         self.engine = engine
         self._is_recorded = engine.device.type == "cuda"
-        kept = kernels_are_kept(engine.device, engine.dtype) if in_few_sizes is None else in_few_sizes
+        kept = by_onednn(engine.device, engine.dtype) if in_few_sizes is None else in_few_sizes
         self._in_few_sizes = self._is_recorded or kept
         self.together = together or (TOGETHER if self._is_recorded else 1)
         places += self.together - 1  # a row that ended may write on until the next look
@@ -94,7 +94,7 @@ class Desk:
         self._ids_CB = torch.zeros(self.together, rows, dtype=torch.int64, device=device)
         self._logps_CB = torch.zeros(self.together, rows, device=device)
         self._slot = torch.zeros(1, dtype=torch.int64, device=device)
-        self._now = 0  # rows that are written: those going on, and on a GPU a few more
+        self._now = 0  # rows that are written: those going on, and in few sizes a few more
         self._reached = 0  # places that the longest row has filled
         self._graphs: dict[tuple[int, int, bool], Any] = {}
         self._pool: Any = None
@@ -191,7 +191,7 @@ class Desk:
         self._logps_CB[:, :rows].index_copy_(0, self._slot, logp_B[None])
         self._slot.add_(1)
         token_B.copy_(next_B)
-        # On a GPU rows that ended go on for a while: they may not leave the cache.
+        # Rows that ended may go on for a while: they may not leave the cache.
         position_B.add_(1).clamp_(max=self.places - 1)
 
     def _look_back(
@@ -218,7 +218,7 @@ class Desk:
         """Reads prompts into the cache, from row `first` on, and writes the token after each."""
         engine, width, end = self.engine, max(map(len, prompts)), first + len(prompts)
         if self._in_few_sizes and not self._is_recorded:
-            width = min(-(-width // WIDTH_STEP) * WIDTH_STEP, self.places)
+            width = min(-(-width // COLUMNS) * COLUMNS, self.places)
         ids_BL = torch.tensor([[*prompt, *[0] * (width - len(prompt))] for prompt in prompts]).to(engine.device)
         length_B = torch.tensor([len(prompt) for prompt in prompts]).to(engine.device)
         places = engine.places(len(prompts), width, adapted)
@@ -250,11 +250,6 @@ class Desk:
     def _step_rows(self, rows: int) -> int:
         """Rows of a step: just those going on, or a few more, so that there are few sizes."""
         return _rounded(rows) if self._in_few_sizes else rows
-
-
-def kernels_are_kept(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN makes and keeps a kernel for every size of a product."""
-    return device.type == "cpu" and dtype is torch.bfloat16 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def room(prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> int:

@@ -18,6 +18,10 @@ Kind = Literal["plain", "nf4", "int8"]
 FEW = 128
 """Places up to which fewer, larger products are faster than exact ones: the call costs more than the arithmetic."""
 
+COLUMNS = 8
+"""Where oneDNN multiplies, rows are padded to a multiple of so many tokens. It makes a kernel of a megabyte or two for
+every new size: without this it made them all the time, and kept some two gigabytes of them."""
+
 WHOLE = slice(None)
 
 Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -139,13 +143,18 @@ class Joint:
         return weight_OI
 
 
+def by_onednn(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies: in 16 bits on a CPU. It makes and keeps a kernel for every size of a product."""
+    return device.type == "cpu" and dtype is torch.bfloat16 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
 def packed_product(weight_OI: Tensor) -> Product | None:
     """`linear` for just these frozen weights, to the same bits: they are kept a second time as oneDNN multiplies with
     them, which else makes that of them in every product. Two thirds of the time where places are few (docs/log.md).
 
     None where that is of no use: on a GPU, in float32, or without oneDNN.
     """
-    if weight_OI.is_cuda or weight_OI.dtype is not torch.bfloat16 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not by_onednn(weight_OI.device, weight_OI.dtype):
         return None
     try:
         weight = torch.ops.mkldnn._reorder_linear_weight(weight_OI, FEW)

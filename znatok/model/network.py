@@ -14,9 +14,10 @@ from znatok.data.batch import Batch, Ids, make_batch, widened
 from znatok.errors import RunError
 from znatok.model.adapter import Adapter, adapter_parameters, new_settings, put_on, read_adapter, write_adapter
 from znatok.model.adapter_file import read_saved_adapter
-from znatok.model.decode import Desk, decode, kernels_are_kept, room
+from znatok.model.decode import Desk, decode, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
+from znatok.model.joint import COLUMNS, by_onednn
 from znatok.model.likelihood import kl_divergence, token_log_probs
 from znatok.model.llama import Llama
 from znatok.model.lora import hasten_lora
@@ -28,9 +29,8 @@ from znatok.run_folder import whole_folder
 Dtype = Literal["float32", "bfloat16", "float16"]
 Quantization = Literal["none", "nf4", "int8"]
 
-COLUMNS, ANSWERS = 8, 64
-"""In 16 bits on a CPU, too, batches are padded to multiples of these. There oneDNN makes a kernel of a megabyte or two
-for every new size of a product: without this it made them all the time, and kept some two gigabytes of them."""
+ANSWERS = 64
+"""Where oneDNN multiplies, trained tokens are padded to a multiple of so many, as rows are to one of `COLUMNS`."""
 
 HELD_COLUMNS = 128
 """Replayed pieces are padded to multiples of these on a GPU: to record one more size would cost more than padding."""
@@ -284,7 +284,7 @@ class Network:
     def _placed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """A batch on the device: ids, places, targets, and what each target counts where some are padding."""
         weight_N, answers = None, len(batch.target_N)
-        if kernels_are_kept(self.device, self._base.dtype):
+        if by_onednn(self.device, self._base.dtype):
             batch = widened(batch, COLUMNS, ANSWERS)
             weight_N = (torch.arange(len(batch.target_N)) < answers).float()
         return self._here(batch.ids_BL), self._here(batch.position_N), self._here(batch.target_N), weight_N

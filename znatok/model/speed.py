@@ -12,7 +12,8 @@ REACHED = {"float32": 0.72, "bfloat16": 0.33, "float16": 0.33}
 """Share of the bare products' speed that whole steps reached. Source: bench/cpu.py, docs/log.md."""
 
 ONEDNN_KERNELS_BYTES = 1 << 30
-"""The 1,024 kernels that oneDNN keeps, near a megabyte each in bfloat16. Source: docs/log.md, 30 November."""
+"""What the kernels come to that oneDNN keeps, at most 1,024 of a megabyte or two. With it 3.1 GB are forecast for the
+README's run, which takes 2.1 in an update and 3.5 in its exam. Source: docs/log.md, 30 November."""
 
 
 def forecast_tokens_per_second(folder: Path, dtype: Dtype, trained_share: float) -> float:

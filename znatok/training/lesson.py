@@ -214,11 +214,6 @@ def make_lesson(
     if settings.minutes is None:
         before = _before_sample(len(rows))
         exposures = settings.num_train_epochs or _exposures(rows, costs, lesson_tokens)
-        is_long = exposures >= MANY_EXPOSURES
-        replay = (REPLAY if is_long else 0.0) if settings.replay is None else settings.replay
-        history_share = (
-            (HISTORY_SHARE if is_long else 0.0) if settings.history_share is None else settings.history_share
-        )
         return Lesson(
             rows,
             heldout,
@@ -226,10 +221,10 @@ def make_lesson(
             costs,
             before,
             reason,
-            replay,
+            _in_time(settings.replay, REPLAY, exposures),
             _mix(settings, exposures),
             refusal_tokens,
-            history_share,
+            _in_time(settings.history_share, HISTORY_SHARE, exposures),
             turn_tokens,
         )
     seconds = settings.minutes * 60
@@ -263,6 +258,13 @@ def make_lesson(
 def _exposures(rows: Sequence[Row], costs: dict[int, Cost], lesson_tokens: int) -> float:
     once = sum(costs[row.number].tokens for row in rows)
     return float(max(FEWEST_EXPOSURES, min(MORE_EXPOSURES, lesson_tokens // once)))
+
+
+def _in_time(asked: float | None, share: float, exposures: float) -> float:
+    """What was asked; else the share, where there is time for more than the rows themselves."""
+    if asked is not None:
+        return asked
+    return share if exposures >= MANY_EXPOSURES else 0.0
 
 
 def _mix(settings: Settings, exposures: float) -> tuple[RewordingFamily, ...]:
