@@ -15,7 +15,7 @@ that failed or ran out of time has `error` instead. The parts:
     caps       the default job's updates with memory capped to 5.5, 7.5 and 11.5 GiB, also without triton and in fp16
     job        a job of 75k tokens, NF4, from the start of the process to the saved adapter, with the start-up's parts
     builtin    the built-in model on the table, from start to finished exam
-    rivals     TRL and Unsloth, where installed, on the uniform rows and the table's, at batches of 8, 16 and 32
+    rivals     TRL and Unsloth, where installed, on the uniform rows and the table's, at batches of 8, 32 and 64
 """
 
 import argparse
@@ -57,7 +57,7 @@ PARTS: dict[str, dict[str, dict[str, Any]]] = {
         f"{name}, {kind}, batch {rows}": {"name": name, "kind": kind, "rows": rows}
         for name in ("trl", "unsloth")
         for kind in ("uniform", "table")
-        for rows in (8, 16, 32)
+        for rows in (8, 32, 64)
     },
 }
 
