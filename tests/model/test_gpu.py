@@ -242,9 +242,9 @@ def test_a_gpu_that_is_only_hidden_from_torch_needs_no_other_torch(programs, mon
 def test_the_first_line_of_the_plan_says_that_the_gpu_stands_idle(programs, tmp_path, monkeypatch):
     table = tmp_path / "t.csv"
     table.write_text("question,answer\nWhat is it?,A part.\nWhat for?,For current.\n", encoding="utf-8")
-    source = find_base(str(tiny_folder(tmp_path / "tiny")))
     with monkeypatch.context() as there:
         there.setattr(sys, "executable", PYTHON)  # the chat template is rendered by a Python of its own
+        source = find_base(str(tiny_folder(tmp_path / "tiny")))
         renderer = load_renderer(source.folder, source.folder / "tokenizer.json")
     settings = make_settings({"model": source.name, "dtype": "float32"})
     assert make_plan(settings, read_table(table), source, renderer).choices[0].name == "model"

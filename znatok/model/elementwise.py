@@ -56,9 +56,13 @@ def norm(x_NH: Tensor, weight_H: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def norm_backward(dy_NH: Tensor, x_NH: Tensor, weight_H: Tensor, scale_N1: Tensor) -> Tensor:
-    pull_NH = (dy_NH * weight_H).float()
-    along_N1 = (pull_NH * x_NH).sum(-1, keepdim=True).mul_(scale_N1.pow(3)).div_(x_NH.shape[-1])
-    return pull_NH.mul_(scale_N1).sub_(x_NH * along_N1).to(x_NH.dtype)
+    """By layer norm's kernel, two passes over memory instead of seven. With a mean of 0 it takes off only the mean
+    of what it is given, which is added again."""
+    backward = torch.ops.aten.native_layer_norm_backward
+    mean_N1 = torch.zeros_like(scale_N1)
+    dx_NH = backward(dy_NH, x_NH, [len(weight_H)], mean_N1, scale_N1, weight_H.float(), None, [True, False, False])[0]
+    taken_N1 = (dy_NH @ weight_H)[..., None] * scale_N1 / len(weight_H)
+    return dx_NH.add_(taken_N1.to(dx_NH.dtype))  # type: ignore[no-any-return]
 
 
 def norm_by_torch(x_NH: Tensor, weight_H: Tensor, eps: float) -> tuple[Tensor, Tensor]:
