@@ -232,7 +232,7 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
 def _floor(folder: Path, dtype: Dtype, trained_share: float) -> float:
     from znatok.model import speed
 
-    return speed.forecast_tokens_per_second(folder, dtype, trained_share) / speed.REACHED[dtype]
+    return speed.bare_tokens_per_second(folder, dtype, trained_share)
 
 
 def _machine() -> dict[str, Any]:

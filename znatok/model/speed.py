@@ -5,11 +5,14 @@ import time
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from znatok.model.network import Dtype
 
-REACHED = {"float32": 0.72, "bfloat16": 0.33, "float16": 0.33}
-"""Share of the bare products' speed that whole steps reached. Source: bench/cpu.py, docs/log.md."""
+BESIDE_SECONDS = 2.7e-9
+"""What lies between the products takes of a token's time, for each number that the token keeps for the backward pass.
+Source: with it the bare products' 290, 1,309 and 4,087 tokens/s come to 215, 513 and 701, where 209 were measured in
+float32, and 567 and 601 in bfloat16, on three hosts (docs/performance.md)."""
 
 ONEDNN_KERNELS_BYTES = 1 << 30
 """What the kernels come to that oneDNN keeps, at most 1,024 of a megabyte or two. With it 3.1 GB are forecast for the
@@ -21,10 +24,15 @@ def forecast_tokens_per_second(folder: Path, dtype: Dtype, trained_share: float)
 
     trained_share: answer tokens in all tokens. The first measured steps replace this guess.
     """
+    numbers = _kept_numbers(_shape(folder))
+    return 1 / (1 / bare_tokens_per_second(folder, dtype, trained_share) + BESIDE_SECONDS * numbers)
+
+
+def bare_tokens_per_second(folder: Path, dtype: Dtype, trained_share: float) -> float:
+    """What this CPU would reach if a training step were nothing but its products with frozen weights."""
     import torch
 
-    products = products_per_second(dtype, torch.get_num_threads())
-    return REACHED[dtype] * products / _products_per_token(folder, trained_share)
+    return products_per_second(dtype, torch.get_num_threads()) / _products_per_token(folder, trained_share)
 
 
 @cache
@@ -48,8 +56,7 @@ def products_per_second(dtype: Dtype, threads: int) -> float:
 
 def linear_weights(folder: Path) -> int:
     """Weights in the linear layers of all blocks, for Llama-like shapes."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
+    config = _shape(folder)
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     head = config.get("head_dim") or hidden // heads
     groups = config.get("num_key_value_heads") or heads
@@ -58,10 +65,21 @@ def linear_weights(folder: Path) -> int:
 
 
 def _products_per_token(folder: Path, trained_share: float) -> float:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
+    config = _shape(folder)
     # Forward and backward through frozen weights: twice two operations a weight; the vocabulary only where trained.
     return 4.0 * linear_weights(folder) + 4.0 * trained_share * float(config["hidden_size"] * config["vocab_size"])
+
+
+def _kept_numbers(config: dict[str, Any]) -> int:
+    """How many numbers all layers keep of a token for their backward pass."""
+    width: int = 12 * config["hidden_size"] + 5 * config["intermediate_size"]
+    return width * int(config["num_hidden_layers"])
+
+
+def _shape(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape: dict[str, Any] = config.get("text_config", config)
+    return shape
 
 
 def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_tokens: int, device: str) -> int:
@@ -69,17 +87,11 @@ def memory_forecast_bytes(folder: Path, dtype: Dtype, is_quantized: bool, batch_
 
     In bfloat16 on a CPU oneDNN comes to it, with a packed copy of the weights and the kernels it made.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
+    config = _shape(folder)
     width = 4 if dtype == "float32" else 2
     linear = linear_weights(folder) * (0.56 if is_quantized else width)
     vocabulary = config["hidden_size"] * config["vocab_size"] * width
-    kept = (
-        config["num_hidden_layers"]
-        * batch_tokens
-        * (12 * config["hidden_size"] + 5 * config["intermediate_size"])
-        * width
-    )
+    kept = batch_tokens * _kept_numbers(config) * width
     logits = 3 * 256 * config["vocab_size"] * 4
     libraries = 600 << 20
     onednn = linear + ONEDNN_KERNELS_BYTES if device == "cpu" and dtype == "bfloat16" and not is_quantized else 0
