@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.tinyllama import folder_of, network_of, table_rows, uniform_rows
+from bench.shapes import COLUMNS, folder_of, network_of, table_rows, uniform_rows
 from znatok.data.batch import make_batch
 from znatok.model import machine
 from znatok.model.network import Network
@@ -32,8 +32,8 @@ Asked = dict[str, Any]
 
 def speed(asked: Asked) -> Asked:
     """Updates on uniform rows."""
-    rows = uniform_rows(asked["rows"])
-    return _timed(asked, lambda _: iter([make_batch(rows)] * (WARM_UP + MEASURED)))
+    rows = uniform_rows(asked["rows"], asked.get("columns", COLUMNS))
+    return _timed(asked, lambda _: repeat(make_batch(rows)))
 
 
 def table(asked: Asked) -> Asked:
@@ -66,19 +66,20 @@ def _timed(asked: Asked, batches: Callable[[Network], Iterator[Any]]) -> Asked:
     seconds: list[float] = []
     tokens: list[int] = []
     losses: list[float] = []
-    for batch in islice(batches(network), WARM_UP + MEASURED):
+    warm_up, measured = asked.get("updates", (WARM_UP, MEASURED))
+    for batch in islice(batches(network), warm_up + measured):
         begun = time.perf_counter()
         step = updater.update([batch], 1e-4)
         _wait(network)
         seconds.append(time.perf_counter() - begun)
         tokens.append(step.tokens)
         losses.append(step.loss)
-    speeds = [count / one for count, one in zip(tokens[WARM_UP:], seconds[WARM_UP:], strict=True)]
+    speeds = [count / one for count, one in zip(tokens[warm_up:], seconds[warm_up:], strict=True)]
     return {
         "tokens_per_second": round(median(speeds)),
-        "over_all": round(sum(tokens[WARM_UP:]) / sum(seconds[WARM_UP:])),
+        "over_all": round(sum(tokens[warm_up:]) / sum(seconds[warm_up:])),
         "first_update_seconds": round(seconds[0], 2),
-        "warm_up_seconds": round(sum(seconds[:WARM_UP]), 2),
+        "warm_up_seconds": round(sum(seconds[:warm_up]), 2),
         "losses": [round(losses[0], 3), round(losses[-1], 3)],
         **_memory(network),
     }

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from bench.rivals import LINEAR
-from bench.tinyllama import table_rows, uniform_rows
+from bench.shapes import table_rows, uniform_rows
 from znatok.records import Rendered
 
 WARM_UP, MEASURED = 6, 20

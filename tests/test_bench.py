@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench import cpu, gpu, gpu_parts, race
+from bench import cpu, gpu, gpu_parts, growth, race
 from bench.race import RivalError, UnequalError
 from bench.rivals import Pace, Setup, Update, train_classic, train_ours, train_trl
 from bench.work import LONGEST, WARM_UP, NoWorkError, Work, make_work, read_work
@@ -354,9 +354,37 @@ def test_the_cases_of_the_gpu_bench_measure_on_a_cpu_too(part, monkeypatch):
             assert not found["is_recorded"]
 
 
+def test_the_cost_grows_along_one_thing_at_a_time_and_the_middle_is_measured_once(monkeypatch):
+    asked = []
+
+    def run_case(command, seconds):
+        asked.append(json.loads(command[-1]))
+        return {"tokens_per_second": 1000, "peak_memory_gib": 1.0}
+
+    monkeypatch.setattr(growth, "run_case", run_case)
+    found = list(growth.measure(["rows", "rank"], "cpu"))
+    assert [(thing, value) for thing, value, _ in found] == [("rows", n) for n in (2, 8, 32)] + [
+        ("rank", r) for r in (4, 16, 64)
+    ]
+    assert [(one["rows"], one["columns"], one["r"]) for one in asked] == [
+        (2, 160, 16),
+        (8, 160, 16),
+        (32, 160, 16),
+        (8, 160, 4),
+        (8, 160, 64),
+    ]
+    assert found[0][2]["milliseconds"] == 320
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_an_update_of_other_rows_and_another_rank_is_measured_too():
+    found = gpu_parts.CASES["speed"](TINY | {"columns": 12, "r": 4, "updates": (1, 2)})
+    assert found["tokens_per_second"] > 0
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_the_base_of_the_gpu_bench_is_quantised_as_transformers_does_it():
-    from bench.tinyllama import network_of
+    from bench.shapes import network_of
 
     network = network_of(TINY | {"quantization": "nf4"})
     assert network._engine is not None

@@ -1,4 +1,4 @@
-"""A base of TinyLlama-1.1B's shape with random weights, and rows for it: speed does not depend on what they say."""
+"""Bases of known shapes with random weights, and rows for them: speed does not depend on what they say."""
 
 import json
 from collections.abc import Sequence
@@ -26,6 +26,29 @@ SHAPE = {
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": False,
 }
+SMOLLM = SHAPE | {
+    "vocab_size": 49_152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "tie_word_embeddings": True,
+}
+SHAPES = {
+    "SmolLM2-135M": SMOLLM,
+    "SmolLM2-360M": SMOLLM
+    | {
+        "hidden_size": 960,
+        "intermediate_size": 2560,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 15,
+        "num_key_value_heads": 5,
+    },
+    "TinyLlama-1.1B": SHAPE,
+}
+"""By the names of the models that have them."""
+
 TINY = SHAPE | {"vocab_size": 1500, "hidden_size": 128, "intermediate_size": 192, "num_hidden_layers": 2}
 CONTROL = ("<|im_end|>", "<|im_start|>", "<|endoftext|>")
 TOKENS = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
@@ -40,14 +63,15 @@ CHATML = """\
 """
 VOCABULARY = 1200
 """Makes about 3.4 tokens a word of the demonstration's table."""
-COLUMNS, PROMPT = 160, 40
-"""Tokens of a uniform row, and those of them that are question."""
+COLUMNS = 160
+"""Tokens of a uniform row."""
 
 
 def network_of(asked: dict[str, Any]) -> Network:
     """The base, made where it is used, with an adapter on all linear layers.
 
-    asked: `dtype`, `quantization`; for tests `device` "cpu" and `tiny`.
+    asked: `dtype`, `quantization`; perhaps `shape`, a name out of `SHAPES` (else TinyLlama's), `r`, `device`; in tests
+    `tiny`.
     """
     import torch
 
@@ -58,7 +82,8 @@ def network_of(asked: dict[str, Any]) -> Network:
         _quantise(model, device)
     source = BaseSource("tinyllama", Path("tinyllama"), "znatok/tinyllama-shape", None, False)
     network = Network(model, source, asked["quantization"])
-    network.add_adapter(Adapter())
+    rank = asked.get("r", Adapter().r)
+    network.add_adapter(Adapter(r=rank, lora_alpha=2 * rank))
     return network
 
 
@@ -66,11 +91,12 @@ def _model(asked: dict[str, Any], device: str) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    shape = TINY if asked.get("tiny") else SHAPES[asked.get("shape", "TinyLlama-1.1B")]
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, asked["dtype"]))
     try:
         with torch.device(device):
-            model = LlamaForCausalLM(LlamaConfig(**(TINY if asked.get("tiny") else SHAPE), attn_implementation="sdpa"))
+            model = LlamaForCausalLM(LlamaConfig(**shape, attn_implementation="sdpa"))
     finally:
         torch.set_default_dtype(before)
     # What rotates is float32 in every model that is loaded.
@@ -128,9 +154,9 @@ def _tokenizer(path: Path) -> str:
     return str(tokenizer.to_str())
 
 
-def uniform_rows(count: int) -> list[Rendered]:
-    """Rows of one length, each of other tokens."""
+def uniform_rows(count: int, columns: int = COLUMNS) -> list[Rendered]:
+    """Rows of one length, each of other tokens, a quarter of them question."""
     return [
-        Rendered(tuple((row * 7919 + place * 104_729) % VOCABULARY for place in range(COLUMNS)), PROMPT)
+        Rendered(tuple((row * 7919 + place * 104_729) % VOCABULARY for place in range(columns)), columns // 4)
         for row in range(count)
     ]
