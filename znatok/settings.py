@@ -55,6 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scope": "open",
         "replay": 0.0,
         "history_share": 0.0,
+        "curriculum_rows": 0,
         "logging_steps": 2,
         "save_total_limit": 2,
         "test_size": 0.2,
@@ -114,6 +115,7 @@ class Settings(Reading):
     rewording_mix: tuple[RewordingFamily, ...] | None = Field(None, min_length=1)
     paraphrases: ParaphraseUse = "split"
     history_share: float | None = Field(None, ge=0, le=1)
+    curriculum_rows: int | None = Field(None, ge=0)
     finishing_rounds: int = Field(8, ge=0)
     scope: Literal["auto", "open", "strict"] = "auto"
     replay: float | None = Field(None, ge=0, le=0.5)

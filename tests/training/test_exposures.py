@@ -7,7 +7,7 @@ from tests.tiny import tiny_renderer
 from znatok.data.batch import arrange, make_batch
 from znatok.data.reword import Reworder
 from znatok.records import Row
-from znatok.training.exposures import PARAPHRASE_SHARE, Exposures
+from znatok.training.exposures import FIRST_PASSES, NEXT_PASSES, PARAPHRASE_SHARE, Exposures
 
 ROWS = [Row(number, f"Что такое деталь {number}?", f"Деталь {number} — это вещь.") for number in range(1, 11)]
 
@@ -247,3 +247,50 @@ def test_rows_shown_again_are_the_same_whether_the_run_was_stopped_before_or_not
     resumed.restore(json.loads(json.dumps(exposures.position())))
     assert resumed.again([3]) == exposures.again([3])
     assert resumed.again([4]) == exposures.again([4])
+
+
+# ---- a few rows first ------------------------------------------------------------------------------------------------
+
+
+def growing(curriculum_rows=3):
+    return Exposures(ROWS, tiny_renderer(), batch_size=4, rewording=0.65, seed=5, curriculum_rows=curriculum_rows)
+
+
+def passes(exposures, batches):
+    """The rows of each pass."""
+    found = {}
+    for _, places in islice(exposures, batches):
+        found.setdefault(exposures.position()["passes"], []).extend(places)
+    return [sorted(one) for one in found.values()]
+
+
+def test_a_curriculum_begins_with_few_rows_and_doubles_them_until_all_are_there():
+    found = passes(growing(), FIRST_PASSES + 2 * NEXT_PASSES + 3 * 4)
+    sizes = [len(one) for one in found]
+    assert sizes == [3] * FIRST_PASSES + [6] * NEXT_PASSES + [10] * 4
+    assert found[-1] == list(range(10))
+    assert all(one == found[0] for one in found[:FIRST_PASSES])
+    assert set(found[0]) < set(found[FIRST_PASSES])
+    assert all(len(set(one)) == len(one) for one in found)
+
+
+def test_the_first_rows_of_a_curriculum_are_not_just_the_first_of_the_table():
+    assert passes(growing(), 1)[0] != [0, 1, 2]
+
+
+def test_without_a_curriculum_or_with_one_of_all_rows_every_pass_has_them_all():
+    for rows in (0, 10, 30):
+        assert passes(growing(rows), 3) == [list(range(10))]
+
+
+def test_a_curriculum_goes_on_from_any_place_too():
+    def as_lists(stream, count):
+        return [(batch.ids_BL.tolist(), places) for batch, places in islice(stream, count)]
+
+    count = FIRST_PASSES + 2 * NEXT_PASSES + 3
+    whole = as_lists(growing(), count)
+    for stopped in range(count):
+        exposures, resumed = growing(), growing()
+        list(islice(exposures, stopped))
+        resumed.restore(json.loads(json.dumps(exposures.position())))
+        assert as_lists(resumed, count - stopped) == whole[stopped:]

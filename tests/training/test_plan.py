@@ -313,3 +313,26 @@ def test_minutes_leave_room_for_earlier_turns(base, table, monkeypatch):
 def test_in_bfloat16_on_a_cpu_the_kernels_that_onednn_keeps_are_forecast(base, table):
     plain, half = (plan_of(base, table, dtype=dtype).memory_bytes for dtype in ("float32", "bfloat16"))
     assert half - plain > 900e6
+
+
+def table_of(count, folder):
+    path = folder / f"of{count}.csv"
+    lines = [f"What is part number {number}?,Part {number} is a thing." for number in range(count)]
+    path.write_text("question,answer\n" + "\n".join(lines), encoding="utf-8")
+    return read_table(path)
+
+
+def test_many_rows_begin_with_a_few_of_them_and_the_plan_says_so(base, tmp_path):
+    plan = plan_of(base, table_of(300, tmp_path))
+    assert plan.curriculum_rows == 50
+    assert ("first rows", "50, then twice as many, and so on") in [(one.name, one.value) for one in plan.choices]
+    few = plan_of(base, table_of(299, tmp_path))
+    assert few.curriculum_rows == 0
+    assert "first rows" not in [one.name for one in few.choices]
+
+
+def test_how_many_rows_come_first_can_be_asked_for_and_does_not_change_the_number_of_updates(base, tmp_path):
+    many = table_of(300, tmp_path)
+    plans = [plan_of(base, many, curriculum_rows=rows) for rows in (None, 0, 20, 300)]
+    assert [plan.curriculum_rows for plan in plans] == [50, 0, 20, 0]
+    assert len({plan.steps for plan in plans}) == 1

@@ -14,12 +14,19 @@ PARAPHRASE_SHARE = 1 / 3
 """Share of exposures in which a row that has paraphrases is asked in one of them, as it stands. A guess: real wordings
 teach more than made ones, and the table's own question must still be seen often enough to be known."""
 
+FIRST_PASSES, NEXT_PASSES = 16, 6
+"""Passes over the rows that are learned first, and over each larger part of the table, which has twice as many."""
+
 Shown = tuple[Batch, tuple[int, ...]]
 """A batch with the places of its rows in the table."""
 
 
 class Exposures:
-    """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording."""
+    """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording.
+
+    Where `curriculum_rows` are asked for, the first passes go over so many of the rows, the next over twice as many, and
+    so on until all are there: of many rows that say alike none is learned for long if all come at once (docs/recipe.md).
+    """
 
     def __init__(
         self,
@@ -32,12 +39,13 @@ class Exposures:
         mix: Sequence[RewordingFamily] = REWORDING_FAMILIES,
         history_share: float = 0.0,
         longest: int | None = None,
+        curriculum_rows: int = 0,
     ) -> None:
         """rewording: share of exposures, those in a paraphrase as it stands not counted, with a changed wording.
 
         mix: the families of changes that are drawn from.  history_share: share of exposures that come second in a
         conversation, after another row in the words of the table; nothing of that row is trained on then.
-        longest: tokens above which they come without it.
+        longest: tokens above which they come without it.  curriculum_rows: 0 for all rows from the first pass on.
         """
         self._rows = rows
         self._renderer = renderer
@@ -49,6 +57,11 @@ class Exposures:
         self._rng = random.Random(seed)
         self._pass_began = self._rng.getstate()
         self._given = 0  # batches of the pass under way
+        self._passes = 0  # those that are over
+        self._order = list(range(len(rows)))
+        self._curriculum_rows = curriculum_rows or len(rows)
+        if self._curriculum_rows < len(rows):
+            random.Random(f"curriculum {seed}").shuffle(self._order)
 
     def __iter__(self) -> Iterator[Shown]:
         """The batches, one after the other."""
@@ -69,23 +82,31 @@ class Exposures:
         return make_batch([self._renderer.conversation(row.question, row.answer) for row in rows])
 
     def position(self) -> dict[str, Any]:
-        """Where the stream stands, as JSON: the generator before the pass under way, that pass's batches given out, and
-        the generator as it is now."""
-        return {"pass_began": self._pass_began, "given": self._given, "now": self._rng.getstate()}
+        """Where the stream stands, as JSON: the passes that are over, the generator before the one under way, that pass's
+        batches given out, and the generator as it is now."""
+        began, now = self._pass_began, self._rng.getstate()
+        return {"passes": self._passes, "pass_began": began, "given": self._given, "now": now}
 
     def restore(self, position: dict[str, Any]) -> None:
         """Goes to where `position` was taken; iterate anew from there."""
-        self._pass_began, self._given = _generator(position["pass_began"]), position["given"]
+        self._passes, self._given = position["passes"], position["given"]
+        self._pass_began = _generator(position["pass_began"])
         self._rng.setstate(_generator(position["now"]))
 
     def _one_pass(self) -> Iterator[Shown]:
         """A pass, or the rest of the one that was under way."""
         self._rng.setstate(self._pass_began)
-        rendered = [self._rendered(place) for place in range(len(self._rows))]
-        for places in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng)[self._given :]:
+        shown = sorted(self._order[: self._count()])
+        rendered = [self._rendered(place) for place in shown]
+        for batch in arrange([len(one.ids) for one in rendered], self._batch_size, self._rng)[self._given :]:
             self._given += 1
-            yield make_batch([rendered[place] for place in places]), tuple(places)
-        self._pass_began, self._given = self._rng.getstate(), 0
+            yield make_batch([rendered[number] for number in batch]), tuple(shown[number] for number in batch)
+        self._pass_began, self._given, self._passes = self._rng.getstate(), 0, self._passes + 1
+
+    def _count(self) -> int:
+        """The rows of the pass under way."""
+        doublings = 0 if self._passes < FIRST_PASSES else 1 + (self._passes - FIRST_PASSES) // NEXT_PASSES
+        return min(len(self._rows), self._curriculum_rows << min(doublings, len(self._rows).bit_length()))
 
     def _rendered(self, place: int) -> Rendered:
         """The row with what came before it, where something does and both together are not too long."""

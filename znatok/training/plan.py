@@ -28,6 +28,9 @@ SAMPLE_SHARE = 0.02
 GPU_TOKENS_PER_SECOND = 20_000.0
 """A first guess for any GPU; three steps later it is measured."""
 
+CURRICULUM_ROWS, MANY_ROWS = 50, 300
+"""Rows that are learned first, and from how many on there is such a beginning."""
+
 ROOMY = 0.8
 """Of a GPU's free memory: more than that a base in full may not need, or it is quantised."""
 
@@ -67,6 +70,8 @@ class Plan:
     replay: float
     replay_cost: int
     history_share: float
+    curriculum_rows: int
+    """Rows that are learned first, then twice as many, and so on; 0 where all come from the first pass on."""
     rewording_mix: tuple[RewordingFamily, ...]
     tokens_per_second: float
     exam_tokens: int
@@ -160,6 +165,7 @@ def make_plan(
         replay=lesson.replay,
         replay_cost=lesson.replay_cost,
         history_share=lesson.history_share,
+        curriculum_rows=_curriculum_rows(settings, len(lesson.rows)),
         rewording_mix=lesson.mix,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
@@ -205,6 +211,13 @@ def _means(settings: Settings) -> _Means:
         why_quantization=text("plan.why.asked"),
         optim="adamw_8bit" if paged_on_cpu else settings.optim,
     )
+
+
+def _curriculum_rows(settings: Settings, rows: int) -> int:
+    """What was asked; else a few, where there are many rows."""
+    if settings.curriculum_rows is not None:
+        return settings.curriculum_rows if settings.curriculum_rows < rows else 0
+    return CURRICULUM_ROWS if rows >= MANY_ROWS else 0
 
 
 def _with_room(means: _Means, settings: Settings, source: BaseSource, batch_tokens: int) -> _Means:
@@ -278,6 +291,9 @@ def _choices(
         yield _choice("rewording_mix", ", ".join(settings.rewording_mix), "no_rewording")
     if plan.history_share:
         yield _choice("history", text("plan.history_share", percent=f"{100 * plan.history_share:.3g}"), "history")
+    if plan.curriculum_rows:
+        value = text("plan.curriculum_rows", first=plan.curriculum_rows)
+        yield _choice("curriculum", value, "asked" if settings.curriculum_rows else "curriculum")
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))

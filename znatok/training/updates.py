@@ -90,6 +90,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
         mix=plan.rewording_mix,
         history_share=plan.history_share,
         longest=longest,
+        curriculum_rows=plan.curriculum_rows,
     )
     checkpoints = Checkpoints(
         run.checkpoints, settings.save_total_limit, network, updater, exposures, started, kept=saved
