@@ -24,8 +24,9 @@ Shown = tuple[Batch, tuple[int, ...]]
 class Exposures:
     """Endless passes over the rows; in each pass every row comes once, as it stands or in another wording.
 
-    Where `curriculum_rows` are asked for, the first passes go over so many of the rows, the next over twice as many, and
-    so on until all are there: of many rows that say alike none is learned for long if all come at once (docs/recipe.md).
+    Where `curriculum_rows` are asked for, the first passes go over so many of the rows, the next over twice as many,
+    and so on until all are there: of many rows that are worded alike none is learned for long if all come at once
+    (docs/recipe.md).
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class Exposures:
         return make_batch([self._renderer.conversation(row.question, row.answer) for row in rows])
 
     def position(self) -> dict[str, Any]:
-        """Where the stream stands, as JSON: the passes that are over, the generator before the one under way, that pass's
-        batches given out, and the generator as it is now."""
+        """Where the stream stands, as JSON: the passes that are over, the generator before the one under way, that
+        pass's batches given out, and the generator as it is now."""
         began, now = self._pass_began, self._rng.getstate()
         return {"passes": self._passes, "pass_began": began, "given": self._given, "now": now}
 

@@ -50,12 +50,15 @@ def validated(network: Network, renderer: Renderer, plan: Plan, step: int) -> Va
     return Validated(step, loss / count)
 
 
-def missed(network: Network, renderer: Renderer, plan: Plan, exact: dict[int, bool]) -> list[int]:
+def missed(
+    network: Network, renderer: Renderer, plan: Plan, exact: dict[int, bool], *, all_rows: bool = False
+) -> list[int]:
     """Places of the rows that are not known by heart as they stand in the table; `exact` learns which are, after all.
 
-    Only rows that their last exposure got wrong are asked: it may have been another wording.
+    Only rows that their last exposure got wrong are asked: it may have been another wording. all_rows: the others, too,
+    for updates on a few rows can cost what others knew.
     """
-    doubtful = [place for place, is_right in exact.items() if not is_right]
+    doubtful = [place for place, is_right in exact.items() if all_rows or not is_right]
     network.use()
     for start in range(0, len(doubtful), ROWS_ASKED):
         places = doubtful[start : start + ROWS_ASKED]

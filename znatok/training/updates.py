@@ -205,9 +205,11 @@ def _before(course: Course, stop: Flag) -> Iterator[Event]:
 
 def _one_more_round(course: Course, exposures: Exposures, state: State) -> bool:
     """Plans updates on the rows that are not known at the end; False where there are none, or no rounds left."""
-    if state.rounds >= course.settings.finishing_rounds or course.plan.budget_seconds is not None:
+    if not course.settings.finishing_rounds or course.plan.budget_seconds is not None:
         return False
-    places = missed(course.network, course.renderer, course.plan, state.exact)
+    places = missed(course.network, course.renderer, course.plan, state.exact, all_rows=state.rounds > 0)
+    if state.rounds >= course.settings.finishing_rounds:
+        return False
     state.again = exposures.again(places)
     state.rounds += 1
     state.steps += -(-len(state.again) // course.plan.accumulation)
