@@ -63,7 +63,7 @@ def _things(words: str) -> list[str]:
     return things
 
 
-def measure(things: list[str], device: str, **more: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def measure(things: list[str], device: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """What grows, its value and what was found, as it comes; the middle point, which all share, is measured once."""
     dtype = machine.cpu_dtype().name if device == "cpu" else "bfloat16"
     once: dict[str, dict[str, Any]] = {}
@@ -72,7 +72,7 @@ def measure(things: list[str], device: str, **more: Any) -> Iterator[tuple[str, 
         for value in values:
             point = MIDDLE | {name: value}
             if (key := json.dumps(point)) not in once:
-                once[key] = _point(point | {"device": device, "dtype": dtype} | more, device)
+                once[key] = _point(point | {"device": device, "dtype": dtype}, device)
             yield thing, value, once[key]
 
 

@@ -333,6 +333,15 @@ def test_many_rows_begin_with_a_few_of_them_and_the_plan_says_so(base, tmp_path)
 
 def test_how_many_rows_come_first_can_be_asked_for_and_does_not_change_the_number_of_updates(base, tmp_path):
     many = table_of(300, tmp_path)
-    plans = [plan_of(base, many, curriculum_rows=rows) for rows in (None, 0, 20, 300)]
-    assert [plan.curriculum_rows for plan in plans] == [50, 0, 20, 0]
+    plans = [plan_of(base, many, curriculum_rows=rows) for rows in (None, 0, 20, 150)]
+    assert [plan.curriculum_rows for plan in plans] == [50, 0, 20, 150]
     assert len({plan.steps for plan in plans}) == 1
+
+
+@pytest.mark.parametrize("asked", [{"num_train_epochs": 15.0}, {"minutes": 60.0}, {"curriculum_rows": 151}])
+def test_all_rows_come_at_once_where_the_last_ones_would_hardly_be_shown_else(base, tmp_path, asked):
+    plan = plan_of(base, table_of(300, tmp_path), **({"curriculum_rows": 20} | asked))
+    assert plan.curriculum_rows == 0
+    (line,) = [one for one in plan.choices if one.name == "first rows"]
+    assert line.value == "all at once"
+    assert "16 times or more, without --minutes, and for at most half of the rows" in line.reason

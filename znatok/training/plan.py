@@ -18,7 +18,16 @@ from znatok.model.optimizer import Optim
 from znatok.model.source import BaseSource
 from znatok.records import QuestionSet, Row, Table
 from znatok.settings import PRESETS, RewordingFamily, Settings
-from znatok.training.lesson import LESSON_TOKENS, MANY_EXPOSURES, Cost, Lesson, make_lesson, row_costs, turn_tokens
+from znatok.training.lesson import (
+    FEWEST_EXPOSURES,
+    LESSON_TOKENS,
+    MANY_EXPOSURES,
+    Cost,
+    Lesson,
+    make_lesson,
+    row_costs,
+    turn_tokens,
+)
 from znatok.training.schedule import peak_rate
 from znatok.training.scope import Scope, decide_scope, refusal_tokens
 
@@ -29,7 +38,7 @@ GPU_TOKENS_PER_SECOND = 20_000.0
 """A first guess for any GPU; three steps later it is measured."""
 
 CURRICULUM_ROWS, MANY_ROWS = 50, 300
-"""Rows that are learned first, and from how many on there is such a beginning."""
+"""Rows that are learned first, and from how many on there is such a beginning. docs/recipe.md says what it did."""
 
 ROOMY = 0.8
 """Of a GPU's free memory: more than that a base in full may not need, or it is quantised."""
@@ -165,7 +174,7 @@ def make_plan(
         replay=lesson.replay,
         replay_cost=lesson.replay_cost,
         history_share=lesson.history_share,
-        curriculum_rows=_curriculum_rows(settings, len(lesson.rows)),
+        curriculum_rows=_curriculum_rows(settings, lesson),
         rewording_mix=lesson.mix,
         tokens_per_second=tokens_per_second,
         exam_tokens=lesson.exam_tokens,
@@ -213,11 +222,15 @@ def _means(settings: Settings) -> _Means:
     )
 
 
-def _curriculum_rows(settings: Settings, rows: int) -> int:
-    """What was asked; else a few, where there are many rows."""
-    if settings.curriculum_rows is not None:
-        return settings.curriculum_rows if settings.curriculum_rows < rows else 0
-    return CURRICULUM_ROWS if rows >= MANY_ROWS else 0
+def _curriculum_rows(settings: Settings, lesson: Lesson) -> int:
+    """What was asked; else a few, where there are many rows. None where a row that comes late would hardly be shown: in
+    few exposures, in a time that may cut them, or where more than half of the rows come first."""
+    rows = len(lesson.rows)
+    first = settings.curriculum_rows
+    if first is None:
+        first = CURRICULUM_ROWS if rows >= MANY_ROWS else 0
+    has_time = lesson.exposures >= FEWEST_EXPOSURES and settings.minutes is None
+    return first if has_time and 2 * first <= rows else 0
 
 
 def _with_room(means: _Means, settings: Settings, source: BaseSource, batch_tokens: int) -> _Means:
@@ -294,6 +307,8 @@ def _choices(
     if plan.curriculum_rows:
         value = text("plan.curriculum_rows", first=plan.curriculum_rows)
         yield _choice("curriculum", value, "asked" if settings.curriculum_rows else "curriculum")
+    elif settings.curriculum_rows:
+        yield _choice("curriculum", text("plan.curriculum_none"), "curriculum_none", fewest=FEWEST_EXPOSURES)
     yield _choice("learning_rate", f"{plan.learning_rate:g}", "rate_asked" if settings.learning_rate else "rate_width")
     yield Choice(text("plan.batch"), f"{plan.batch_size} × {plan.accumulation}", "")
     yield _choice("steps", str(plan.steps), "steps", exposures=f"{plan.exposures:.3g}", rows=len(plan.rows))
