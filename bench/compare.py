@@ -1,6 +1,6 @@
 """One table, taught by TRL, by Unsloth and by us, and one exam for all: what each knows, and what it took.
 
-    python -m bench.compare dataset.csv [--questions dataset_wordings.csv] [--json] [--only NAME ...]
+    python -m bench.compare dataset.csv [--questions dataset_wordings.csv] [--json] [--epochs N] [--only NAME ...]
 
 Each contender trains in a process of its own, alone; `seconds` are those from its start to its saved adapter. Then our
 exam asks each adapter the same questions on the same base: the rows as they stand, rows in wordings that no training
@@ -56,10 +56,10 @@ class Contender:
     recipe: Recipe | None
 
 
-def contenders(model: str) -> list[Contender]:
-    """All that can be asked for."""
+def contenders(model: str, epochs: float = FEWEST_EXPOSURES) -> list[Contender]:
+    """All that can be asked for. epochs: those of `as ours`."""
     ours = Settings()
-    as_ours = Recipe(FEWEST_EXPOSURES, BUILTIN_RATE, ours.per_device_train_batch_size, model)
+    as_ours = Recipe(epochs, BUILTIN_RATE, ours.per_device_train_batch_size, model)
     documented = Recipe(DOCUMENTED.num_train_epochs, DOCUMENTED.learning_rate, model=model)
     return [
         Contender("znatok", "znatok", None),
@@ -76,12 +76,13 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--questions", type=Path)
     parser.add_argument("--model", default="builtin")
+    parser.add_argument("--epochs", type=float, default=FEWEST_EXPOSURES, help="of `as ours`; on a GPU we take 64")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, or their beginnings")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     chosen = [
         one
-        for one in contenders(asked.model)
+        for one in contenders(asked.model, asked.epochs)
         if not asked.only or any(one.name.startswith(name) for name in asked.only)
     ]
     result = compare(chosen, asked.table, asked.questions, asked.model, _say)

@@ -39,6 +39,9 @@ def test_every_tool_comes_with_its_own_recipe_and_with_ours():
     assert named["znatok"] is None
     assert named["trl, documented"] == named["unsloth, documented"] == Recipe(3, 2e-4)
     assert named["trl, as ours"] == named["unsloth, as ours"] == Recipe(16, 1.3e-3, 4)
+    longer = {one.name: one.recipe for one in contenders("builtin", 64)}
+    assert longer["trl, as ours"] == Recipe(64, 1.3e-3, 4)
+    assert longer["trl, documented"] == Recipe(3, 2e-4)
 
 
 @pytest.mark.skipif(find_spec("trl") is None or find_spec("datasets") is None, reason="TRL is not installed")

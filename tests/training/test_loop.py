@@ -14,7 +14,8 @@ from znatok.errors import RunError, TableError
 from znatok.exam.sets import reworded_set
 from znatok.run_folder import RunFolder, read_lines, read_rows
 from znatok.settings import make_settings
-from znatok.training.events import Finished, Planned, Sampled, Stepped, Stopped, TrainingEnded, Validated
+from znatok.training import updates
+from znatok.training.events import Finished, Forecast, Planned, Sampled, Stepped, Stopped, TrainingEnded, Validated
 from znatok.training.loop import train
 
 pytestmark = [*PEFT_TALKS, pytest.mark.filterwarnings("ignore:.*torch_dtype.*:FutureWarning")]
@@ -52,6 +53,19 @@ def table(tmp_path):
 
 def trained(table, model, run, stop=None, **asked):
     return list(train(table, make_settings({"model": model} | LEARNS | asked), run, stop))
+
+
+def test_the_time_left_is_measured_after_three_updates_and_once_more_after_a_minute(
+    table, model, tmp_path, monkeypatch
+):
+    def measured(folder):
+        stream = trained(table, model, folder, num_train_epochs=8.0, finishing_rounds=0)
+        steps = [event.step if isinstance(event, Stepped) else event for event in stream]
+        return [steps[place - 1] for place, event in enumerate(steps) if isinstance(event, Forecast)]
+
+    assert measured(tmp_path / "short") == [3]
+    monkeypatch.setattr(updates, "MEASURED_AGAIN_SECONDS", 0.0)
+    assert measured(tmp_path / "long") == [3, 4]
 
 
 @pytest.fixture(scope="module")

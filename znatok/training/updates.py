@@ -1,5 +1,6 @@
 """The updates of a run, with what is shown between them: from a fresh adapter, or from where the run was stopped."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -29,6 +30,9 @@ from znatok.training.step import NOTHING, Replayed, Step, Updater, is_out_of_mem
 
 MEASURED_STEPS = 3
 """Updates after which the forecast is measured instead of guessed."""
+
+MEASURED_AGAIN_SECONDS = 60.0
+"""After the first update: then it is measured again, for on a busy machine the first updates say little."""
 
 FINISHING_RATE = 0.2
 """Of the peak: the rate at which rows that are not known at the planned end are shown again."""
@@ -108,6 +112,7 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
     network.train()
     batches, stopped, begun = iter(exposures), Stopped.PLANNED_END, state.step
     rows: tuple[int, ...] = ()
+    measure_again = time.monotonic() + MEASURED_AGAIN_SECONDS
     recent: deque[float] = deque(maxlen=50)  # tokens a second, update by update, what is replayed counted by its cost
     try:
         while True:
@@ -168,6 +173,8 @@ def updates(course: Course, stop: Flag, started: float, saved: Sequence[Checkpoi
             if state.halvings > halvings:
                 yield logged(run, BatchHalved(-(-plan.batch_size // 2**state.halvings)))
             is_measured = state.step == begun + MEASURED_STEPS
+            if state.step > begun + MEASURED_STEPS and time.monotonic() > measure_again:
+                is_measured, measure_again = True, math.inf
             if is_measured or (plan.budget_seconds and state.step in _points(state.planned)):
                 if plan.budget_seconds and state.step < state.steps:  # at the end there is nothing left to fit
                     state.steps = state.planned = _refitted(plan, state, speed, started)
