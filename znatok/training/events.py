@@ -92,7 +92,7 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The time left: measured after the first steps, after a minute, and where `--minutes` changed the number of steps."""
+    """The time left: after the first steps, after a minute, and where `--minutes` changed the number of steps."""
 
     steps: int
     tokens_per_second: float
