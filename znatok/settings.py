@@ -28,7 +28,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "spread_rows": 16,
         "per_device_train_batch_size": 2,
         "num_train_epochs": 9.0,
-        "finishing_rounds": 16,
         "scope": "open",
     },
     # The recipe of the original README, to the letter. Its faults are mended in code, not in numbers: the end of turn
@@ -116,7 +115,7 @@ class Settings(Reading):
     paraphrases: ParaphraseUse = "split"
     history_share: float | None = Field(None, ge=0, le=1)
     curriculum_rows: int | None = Field(None, ge=0)
-    finishing_rounds: int = Field(8, ge=0)
+    finishing_rounds: int = Field(16, ge=0)
     scope: Literal["auto", "open", "strict"] = "auto"
     replay: float | None = Field(None, ge=0, le=0.5)
     replay_weight: float = Field(3.0, gt=0)

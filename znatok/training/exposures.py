@@ -70,11 +70,11 @@ class Exposures:
             yield from self._one_pass()
 
     def again(self, places: Sequence[int]) -> list[list[int]]:
-        """Full batches in which these rows come once more among at least as many others, so that those are not lost."""
+        """Batches in which these rows come once more, one a batch, or all rows once: with others, so that those stay."""
         missed = set(places)
         others = [place for place in range(len(self._rows)) if place not in missed]
-        filled = -(-2 * len(places) // self._batch_size) * self._batch_size
-        shown = [*places, *self._rng.sample(others, min(filled - len(places), len(others)))]
+        known = min(len(places) * (self._batch_size - 1), len(others))
+        shown = [*places, *self._rng.sample(others, known)]
         self._rng.shuffle(shown)
         self._pass_began, self._given = self._rng.getstate(), 0
         return [shown[start : start + self._batch_size] for start in range(0, len(shown), self._batch_size)]

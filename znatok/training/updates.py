@@ -34,7 +34,7 @@ MEASURED_STEPS = 3
 MEASURED_AGAIN_SECONDS = 60.0
 """After the first update: then it is measured again, for on a busy machine the first updates say little."""
 
-FINISHING_RATE = 0.2
+FINISHING_RATE = 0.1
 """Of the peak: the rate at which rows that are not known at the planned end are shown again."""
 
 SLOWED_RATE = 0.5
