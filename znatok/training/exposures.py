@@ -70,7 +70,7 @@ class Exposures:
             yield from self._one_pass()
 
     def again(self, places: Sequence[int]) -> list[list[int]]:
-        """Batches in which these rows come once more, one a batch, or all rows once: with others, so that those stay."""
+        """Batches in which these rows come once more, one a batch, or all rows once, with others, so that they stay."""
         missed = set(places)
         others = [place for place in range(len(self._rows)) if place not in missed]
         known = min(len(places) * (self._batch_size - 1), len(others))
