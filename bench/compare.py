@@ -31,7 +31,7 @@ from znatok.exam.session import hold_exam
 from znatok.exam.sets import questions_set
 from znatok.records import QuestionSet, Row
 from znatok.settings import Settings
-from znatok.training.lesson import FEWEST_EXPOSURES
+from znatok.training.lesson import FEWEST_EXPOSURES, MORE_EXPOSURES
 from znatok.training.schedule import peak_rate
 
 DOCUMENTED = Recipe(num_train_epochs=3, learning_rate=2e-4)
@@ -76,7 +76,12 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--questions", type=Path)
     parser.add_argument("--model", default="builtin")
-    parser.add_argument("--epochs", type=float, default=FEWEST_EXPOSURES, help="of `as ours`; on a GPU we take 64")
+    parser.add_argument(
+        "--epochs",
+        type=float,
+        default=FEWEST_EXPOSURES,
+        help=f"of `as ours`; on a GPU our own plan takes up to {MORE_EXPOSURES}",
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, or their beginnings")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()

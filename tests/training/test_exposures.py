@@ -65,6 +65,13 @@ def test_where_many_are_missed_every_row_comes_once(count):
     assert sorted(shown) == list(range(len(ROWS)))
 
 
+def test_batches_of_one_row_show_known_ones_between_the_missed():
+    exposures = Exposures(ROWS, tiny_renderer(), batch_size=1, rewording=1.0, seed=0)
+    shown = exposures.again([7, 2])
+    assert len(shown) == 4
+    assert {7, 2} < {place for (place,) in shown}
+
+
 def test_the_seed_alone_decides_the_stream():
     def ids(seed):
         return [batch.ids_BL.tolist() for batch, _ in first(8, seed=seed)]

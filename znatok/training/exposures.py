@@ -70,10 +70,13 @@ class Exposures:
             yield from self._one_pass()
 
     def again(self, places: Sequence[int]) -> list[list[int]]:
-        """Batches in which these rows come once more, one a batch, or all rows once, with others, so that they stay."""
+        """Batches in which these rows come once more: one a batch, the rest others, so that those stay.
+
+        Where that makes more rows than there are, all come once. In batches of one row half are others.
+        """
         missed = set(places)
         others = [place for place in range(len(self._rows)) if place not in missed]
-        known = min(len(places) * (self._batch_size - 1), len(others))
+        known = min(len(places) * max(1, self._batch_size - 1), len(others))
         shown = [*places, *self._rng.sample(others, known)]
         self._rng.shuffle(shown)
         self._pass_began, self._given = self._rng.getstate(), 0

@@ -32,10 +32,10 @@ MEASURED_STEPS = 3
 """Updates after which the forecast is measured instead of guessed."""
 
 MEASURED_AGAIN_SECONDS = 60.0
-"""After the first update: then it is measured again, for on a busy machine the first updates say little."""
+"""After training began: then it is measured again, for on a busy machine the first updates say little."""
 
 FINISHING_RATE = 0.1
-"""Of the peak: the rate at which rows that are not known at the planned end are shown again."""
+"""Of the peak: the rate at which rows that are not known at the planned end are shown again. Source: docs/recipe.md."""
 
 SLOWED_RATE = 0.5
 """Of the rate there would be, after training went back because the loss ran away."""
