@@ -5,7 +5,7 @@ from tests.model.test_engine import SHAPES, network
 from tests.tiny import PEFT_TALKS
 from znatok.model import decode as decode_module
 from znatok.model.attention import LONGEST
-from znatok.model.decode import Desk, decode, room
+from znatok.model.decode import Desk, decode, decode_guessed, room
 
 pytestmark = PEFT_TALKS
 
@@ -124,3 +124,69 @@ def test_what_was_learned_meanwhile_is_spoken():
     for weight in model.weights():
         weight.data.mul_(2)
     assert model.generate(asked, [12], STOP) == model._generate_by_transformers(asked, [12], STOP) != before
+
+
+# ---- answers that were guessed --------------------------------------------------------------------------------------
+
+
+def looks(model, monkeypatch) -> list[int]:
+    """How many tokens each pass through the layers takes in, as they come."""
+    widths: list[int] = []
+    layer = model._engine.layers[0]
+    infer = layer.infer
+    monkeypatch.setattr(
+        layer, "infer", lambda x_NH, places, mix: widths.append(places.columns) or infer(x_NH, places, mix)
+    )
+    return widths
+
+
+@pytest.mark.parametrize("few_sizes", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_right_guess_spares_passes_and_changes_nothing(shape, few_sizes, monkeypatch):
+    model, (asked,) = talker(shape), prompts(9)
+    said = model.generate([asked], [40], STOP)[0]
+    logps = [logp for _, logp in model.stream_scored(asked, 40, STOP)]
+    widths = looks(model, monkeypatch)
+    desk = Desk(model._engine, 1, len(asked) + 40, in_few_sizes=few_sizes)
+    found = list(decode_guessed(desk, asked, 40, STOP, True, [[1, 2], said]))
+    assert [id for id, _ in found] == said
+    assert [logp for _, logp in found] == pytest.approx(logps, abs=1e-4)
+    assert len(widths) == 4  # the prompt; then 8, 16, and the 15 that are left
+
+
+@pytest.mark.parametrize("few_sizes", [False, True])
+@pytest.mark.parametrize("wrong_from", [0, 1, 5, 20])
+def test_a_guess_that_turns_wrong_is_left_there(wrong_from, few_sizes):
+    model, (asked,) = talker(), prompts(9)
+    said = model.generate([asked], [40], STOP)[0]
+    guess = [*said[:wrong_from], *((id + 1) % 690 for id in said[wrong_from:])]
+    desk = Desk(model._engine, 1, len(asked) + 40, in_few_sizes=few_sizes)
+    assert [id for id, _ in decode_guessed(desk, asked, 40, STOP, True, [guess])] == said
+
+
+def test_another_guess_serves_where_the_first_turned_wrong(monkeypatch):
+    model, (asked,) = talker(), prompts(9)
+    said = model.generate([asked], [40], STOP)[0]
+    widths = looks(model, monkeypatch)
+    guesses = [[*said[:12], 3, 4, 5], said]
+    assert [id for id, _ in model.stream_scored(asked, 40, STOP, guesses)] == said
+    assert len(widths) < 8
+
+
+@pytest.mark.parametrize("limit", [1, 2, 8, 9, 10, 39])
+def test_a_guess_never_leads_past_the_limit_or_the_end_of_turn(limit):
+    model, (asked,) = talker(), prompts(9)
+    said = model.generate([asked], [40], STOP)[0]
+    assert [id for id, _ in model.stream_scored(asked, limit, STOP, [said])] == said[:limit]
+    stop = said[20]
+    until = said[: said.index(stop) + 1]
+    assert [id for id, _ in model.stream_scored(asked, 40, stop, [said])] == until
+
+
+def test_guesses_of_which_none_is_right_cost_no_pass(monkeypatch):
+    model, (asked,) = talker(), prompts(9)
+    said = model.generate([asked], [12], STOP)[0]
+    widths = looks(model, monkeypatch)
+    guesses = [[(said[0] + 1) % 690, 3], []]
+    assert [id for id, _ in model.stream_scored(asked, 12, STOP, guesses)] == said
+    assert len(widths) == 12

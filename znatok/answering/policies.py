@@ -3,7 +3,7 @@ are not, and perhaps not at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Literal
 
 from znatok.answering.confidence import Calibration, is_whole
@@ -99,7 +99,7 @@ def answered(
     """The answer under a policy, decided by the beginning that the weights write; their rest comes as it is drawn."""
     found = judge.closest(question)
     closest = tuple(one.row for one in found)
-    draft, ids = _begun(network, judge.renderer, judge.renderer.prompt(question, history), limit)
+    draft, ids = _begun(network, judge.renderer, judge.renderer.prompt(question, history), closest, limit)
     if policy == "weights":
         return Answered("weights", None, judge.of_weights(question, draft, found), closest, ids)
     verdict = judge.verdict(question, draft, found)
@@ -111,12 +111,14 @@ def answered(
     return Answered("weights", None, verdict.confidence, closest, ids)
 
 
-def _begun(network: Network, renderer: Renderer, prompt: Sequence[int], limit: int) -> tuple[Draft, Iterator[int]]:
-    """The beginning of an answer, and all of its ids, those of the rest as they are written."""
+def _begun(
+    network: Network, renderer: Renderer, prompt: Sequence[int], closest: Sequence[Row], limit: int
+) -> tuple[Draft, Iterator[int]]:
+    """The beginning of an answer, and all of its ids, those of the rest as they are written. That it will be one of the
+    `closest` rows' is a guess that spares time."""
     limit = min(limit, network.context_length - len(prompt))
-    writing = network.writing([prompt], [limit], renderer.stop_id)
-    for written in writing:
-        if len(written.ids[0]) >= HEAD:
-            break
-    draft = Draft(tuple(written.ids[0]), tuple(written.logps[0]))
-    return draft, chain(draft.ids, (one.ids[0][-1] for one in writing))
+    guesses = [renderer.answer_ids(row.answer) for row in closest]
+    writing = network.stream_scored(prompt, limit, renderer.stop_id, guesses)
+    begun = list(islice(writing, HEAD))
+    draft = Draft([id for id, _ in begun], [logp for _, logp in begun])
+    return draft, chain(draft.ids, (id for id, _ in writing))

@@ -210,7 +210,11 @@ class Renderer:
     def conversation(self, question: str, answer: str, history: Sequence[Turn] = ()) -> Rendered:
         """Ids of a whole turn; the answer and its end-of-turn token are trained, in every row."""
         prompt = self.prompt(question, history)
-        return Rendered((*prompt, *self.content_ids(answer), *self._end_of_turn), len(prompt))
+        return Rendered((*prompt, *self.answer_ids(answer)), len(prompt))
+
+    def answer_ids(self, answer: str) -> tuple[int, ...]:
+        """Ids of an answer, its end of turn included."""
+        return (*self.content_ids(answer), *self._end_of_turn)
 
     def content_ids(self, text: str) -> list[int]:
         """Ids of what a person or the model wrote. Never holds a control id."""

@@ -14,7 +14,7 @@ from znatok.data.batch import Batch, Ids, make_batch, widened
 from znatok.errors import RunError
 from znatok.model.adapter import Adapter, adapter_parameters, new_settings, put_on, read_adapter, write_adapter
 from znatok.model.adapter_file import read_saved_adapter
-from znatok.model.decode import Desk, decode, room
+from znatok.model.decode import Desk, decode, decode_guessed, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.joint import COLUMNS, by_onednn
@@ -327,24 +327,41 @@ class Network:
 
     def stream(self, prompt: Sequence[int], limit: int, stop_id: int) -> Iterator[int]:
         """New ids of a greedy continuation, one by one, the end-of-turn id included."""
+        return (id for id, _ in self.stream_scored(prompt, limit, stop_id))
+
+    def stream_scored(
+        self, prompt: Sequence[int], limit: int, stop_id: int, guesses: Sequence[Sequence[int]] = ()
+    ) -> Iterator[tuple[int, float]]:
+        """The same, each with its log-probability.
+
+        guesses: what it may say, the likeliest first. They make it faster where it does say so, and say nothing
+        themselves.
+        """
         if not self._by_hand():
-            yield from self._generate_by_transformers([prompt], [limit], stop_id)[0]
+            *_, written = self.writing([prompt], [limit], stop_id)
+            yield from zip(written.ids[0], written.logps[0], strict=True)
             return
-        for _, tokens, _ in self._decode([prompt], [limit], stop_id):
-            yield tokens[0]
+        with self._at_a_desk([prompt], [limit]) as desk:
+            yield from decode_guessed(desk, prompt, limit, stop_id, self._is_adapted, guesses)
 
     def _decode(
         self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int
     ) -> Iterator[tuple[list[int], list[int], list[float]]]:
+        with self._at_a_desk(prompts, limits) as desk:
+            yield from decode(desk, prompts, limits, stop_id, self._is_adapted)
+
+    @contextmanager
+    def _at_a_desk(self, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> Iterator[Desk]:
+        """Room for one decoding. A GPU's cache and what is recorded over it serve again; two decodings at a time have
+        one each."""
         engine = self._by_hand()
         assert engine is not None
-        # A GPU's cache and what is recorded over it serve again; two decodings at a time have one each.
         desk, self._desk = self._desk, None
         if desk is not None and not desk.holds(len(prompts), room(prompts, limits)):
             desk = None  # its memory is free before the larger one is asked for
         desk = desk or Desk(engine, len(prompts), room(prompts, limits))
         try:
-            yield from decode(desk, prompts, limits, stop_id, self._is_adapted)
+            yield desk
         finally:
             if self.device.type == "cuda" and engine is self._engine:
                 self._desk = desk
