@@ -117,6 +117,18 @@ def test_recorded_decoding_answers_as_transformers(shape):
     assert model._desk is desk
 
 
+def test_guesses_and_recorded_steps_take_turns_over_one_cache():
+    model, (asked, _) = network(), prompts(9, 30)
+    model._model.to("cuda")
+    model._settle()
+    model.use()
+    said = model.generate([asked], [40], STOP)[0]
+    for right in (0, 3, 20, 40):
+        guess = [*said[:right], *((id + 1) % 690 for id in said[right:])]
+        assert [id for id, _ in model.stream_scored(asked, 40, STOP, [guess])] == said
+    assert model.generate([asked], [40], STOP)[0] == said
+
+
 def test_log_probabilities_of_recorded_decoding_are_those_of_a_cpu():
     model, asked = network(), prompts(*LENGTHS)
     model.use()
