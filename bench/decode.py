@@ -1,14 +1,14 @@
 """Decoding speed: one fixed cache against transformers' generate, in turns, on the questions of a table.
 
     python -m bench.decode [--json] [--rows 64] [--tokens 64] [--rounds 3] [--dtype bfloat16] [--adapter]
-    python -m bench.decode --run RUN [--guessed 8]
+    python -m bench.decode --run RUN [--questions FILE] [--guessed 8]
 
 `one` is a single stream, `batch` has so many rows at once; figures are new tokens a second, medians over the rounds,
 `ratio` is the median over rounds of the quotient in one round. `equal`: the share of answers that are the same to the
 letter, which only float32 promises. Both decode to the limit or the end of turn. --adapter: with a LoRA on all linear
-layers. --run: with the adapter of a run, on its rows; then there is `guessed`, too: so many questions one after another
-as the chat has them, where the answers of the nearest rows are guesses at what will be said; `unguessed` is the same
-without.
+layers. --run: with the adapter of a run, on its rows; then there is `guessed`, too: so many of its questions, or of
+a file's, one after another as the chat has them, where the answers of its rows are guesses at what will be said;
+`unguessed` is the same without.
 Run it when nothing else runs.
 """
 
@@ -23,10 +23,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from znatok.answering.evidence import CLOSEST
+from znatok.answering.guesses import Guess, Guesses
 from znatok.data.read import read_table
 from znatok.data.render import Renderer, load_renderer
-from znatok.data.search import Search
+from znatok.exam.question_file import read_questions
 from znatok.model import machine
 from znatok.model.adapter import Adapter
 from znatok.model.base import load_by_transformers
@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--adapter", action="store_true")
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--questions", type=Path)
     parser.add_argument("--guessed", type=int, default=8)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--model", default="builtin")
@@ -71,7 +72,8 @@ def main() -> None:
     prompts = [renderer.prompt(row.question) for row in rows[: asked.rows]]
     result = compare(network, prompts, asked.tokens, renderer.stop_id, asked.rounds)
     if asked.run:
-        result |= compare_guessed(network, renderer, rows[: asked.guessed], rows, asked.rounds)
+        questions = read_questions(asked.questions) if asked.questions else [row.question for row in rows]
+        result |= compare_guessed(network, renderer, questions[: asked.guessed], rows, asked.rounds)
     result |= {
         "dtype": dtype,
         "device": asked.device,
@@ -106,14 +108,12 @@ def compare(
 
 
 def compare_guessed(
-    network: Network, renderer: Renderer, questions: Sequence[Row], rows: Sequence[Row], rounds: int
+    network: Network, renderer: Renderer, questions: Sequence[str], rows: Sequence[Row], rounds: int
 ) -> dict[str, Any]:
-    """The questions of some of a run's rows one after another, to the end of each answer, with guesses and without."""
-    search, stop_id = Search(rows), renderer.stop_id
-    nearest = [search.best(row.question, CLOSEST) for row in questions]
-    guesses = [[renderer.answer_ids(found.row.answer) for found in one] for one in nearest]
+    """The questions one after another, to the end of each answer, with guesses at it from the rows and without."""
+    guesses, stop_id = Guesses(rows, renderer), renderer.stop_id
 
-    def one_by_one(prompts: Sequence[Sequence[int]], guesses: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
+    def one_by_one(prompts: Sequence[Sequence[int]], guesses: Sequence[Guess]) -> list[list[int]]:
         streams = (
             network.stream_scored(prompt, LONGEST_ANSWER, stop_id, guess)
             for prompt, guess in zip(prompts, guesses, strict=True)
@@ -121,13 +121,13 @@ def compare_guessed(
         return [[id for id, _ in stream] for stream in streams]
 
     ways: dict[str, Generate] = {
-        "guessed": lambda prompts: one_by_one(prompts, guesses),
-        "unguessed": lambda prompts: one_by_one(prompts, [()] * len(prompts)),
+        "guessed": lambda prompts: one_by_one(prompts, [guesses.at(question) for question in questions]),
+        "unguessed": lambda prompts: one_by_one(prompts, [lambda written: ()] * len(prompts)),
         "transformers": lambda prompts: [
             network._generate_by_transformers([prompt], [LONGEST_ANSWER], stop_id)[0] for prompt in prompts
         ],
     }
-    return {"guessed": _race("guessed", ways, [renderer.prompt(row.question) for row in questions], rounds)}
+    return {"guessed": _race("guessed", ways, [renderer.prompt(question) for question in questions], rounds)}
 
 
 def _race(name: str, ways: dict[str, Generate], prompts: Sequence[Sequence[int]], rounds: int) -> dict[str, Any]:

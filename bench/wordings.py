@@ -35,7 +35,9 @@ def write_table(table: Path, folder: Path, taught: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / f"{table.stem}-own{taught}.csv"
     own = [wordings[row.answer][taught - 1 : taught] for row in rows]
-    _write(written, ("question", "answer", "paraphrases"), [_cells(row, one) for row, one in zip(rows, own, strict=True)])
+    _write(
+        written, ("question", "answer", "paraphrases"), [_cells(row, one) for row, one in zip(rows, own, strict=True)]
+    )
     left = [
         (wording, row.answer)
         for row in rows

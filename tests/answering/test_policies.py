@@ -157,15 +157,3 @@ def test_the_history_is_remembered_under_every_policy(taught):
     for policy in ("weights", "grounded"):
         found, _ = told(taught, STRANGE, policy, history=history)
         assert found.source in ("weights", "row")
-
-
-def test_what_the_nearest_rows_answer_is_a_guess_that_spares_passes_and_changes_no_answer(taught, monkeypatch):
-    network, _ = taught
-    passes = []
-    embed = network._engine.embed
-    monkeypatch.setattr(network._engine, "embed", lambda ids: passes.append(ids.numel()) or embed(ids))
-    _, text = told(taught, KNOWN.question, "weights")
-    assert text == KNOWN.answer
-    assert len(passes) < 8 < len(taught[1].answer_ids(KNOWN.answer))
-    # Nearest to another row, answered with this one: the guesses are wrong, and the answer is the weights' own.
-    assert told(taught, STRANGE, "weights")[1] == KNOWN.answer

@@ -129,6 +129,15 @@ def test_what_was_learned_meanwhile_is_spoken():
 # ---- answers that were guessed --------------------------------------------------------------------------------------
 
 
+def at(*answers: list[int]):
+    """Guesses that it will be the first of these answers that begins so."""
+
+    def what_follows(written):
+        return next((answer[len(written) :] for answer in answers if answer[: len(written)] == list(written)), ())
+
+    return what_follows
+
+
 def looks(model, monkeypatch) -> list[int]:
     """How many tokens each pass through the layers takes in, as they come."""
     widths: list[int] = []
@@ -148,7 +157,7 @@ def test_a_right_guess_spares_passes_and_changes_nothing(shape, few_sizes, monke
     logps = [logp for _, logp in model.stream_scored(asked, 40, STOP)]
     widths = looks(model, monkeypatch)
     desk = Desk(model._engine, 1, len(asked) + 40, in_few_sizes=few_sizes)
-    found = list(decode_guessed(desk, asked, 40, STOP, True, [[1, 2], said]))
+    found = list(decode_guessed(desk, asked, 40, STOP, True, at([1, 2], said)))
     assert [id for id, _ in found] == said
     assert [logp for _, logp in found] == pytest.approx(logps, abs=1e-4)
     assert len(widths) == 4  # the prompt; then 8, 16, and the 15 that are left
@@ -161,15 +170,15 @@ def test_a_guess_that_turns_wrong_is_left_there(wrong_from, few_sizes):
     said = model.generate([asked], [40], STOP)[0]
     guess = [*said[:wrong_from], *((id + 1) % 690 for id in said[wrong_from:])]
     desk = Desk(model._engine, 1, len(asked) + 40, in_few_sizes=few_sizes)
-    assert [id for id, _ in decode_guessed(desk, asked, 40, STOP, True, [guess])] == said
+    assert [id for id, _ in decode_guessed(desk, asked, 40, STOP, True, at(guess))] == said
 
 
 def test_another_guess_serves_where_the_first_turned_wrong(monkeypatch):
     model, (asked,) = talker(), prompts(9)
     said = model.generate([asked], [40], STOP)[0]
     widths = looks(model, monkeypatch)
-    guesses = [[*said[:12], 3, 4, 5], said]
-    assert [id for id, _ in model.stream_scored(asked, 40, STOP, guesses)] == said
+    guess = at([*said[:12], 3, 4, 5], said)
+    assert [id for id, _ in model.stream_scored(asked, 40, STOP, guess)] == said
     assert len(widths) < 8
 
 
@@ -177,16 +186,16 @@ def test_another_guess_serves_where_the_first_turned_wrong(monkeypatch):
 def test_a_guess_never_leads_past_the_limit_or_the_end_of_turn(limit):
     model, (asked,) = talker(), prompts(9)
     said = model.generate([asked], [40], STOP)[0]
-    assert [id for id, _ in model.stream_scored(asked, limit, STOP, [said])] == said[:limit]
+    assert [id for id, _ in model.stream_scored(asked, limit, STOP, at(said))] == said[:limit]
     stop = said[20]
     until = said[: said.index(stop) + 1]
-    assert [id for id, _ in model.stream_scored(asked, 40, stop, [said])] == until
+    assert [id for id, _ in model.stream_scored(asked, 40, stop, at(said))] == until
 
 
 def test_guesses_of_which_none_is_right_cost_no_pass(monkeypatch):
     model, (asked,) = talker(), prompts(9)
     said = model.generate([asked], [12], STOP)[0]
     widths = looks(model, monkeypatch)
-    guesses = [[(said[0] + 1) % 690, 3], []]
-    assert [id for id, _ in model.stream_scored(asked, 12, STOP, guesses)] == said
+    guess = at([(said[0] + 1) % 690, 3], [])
+    assert [id for id, _ in model.stream_scored(asked, 12, STOP, guess)] == said
     assert len(widths) == 12

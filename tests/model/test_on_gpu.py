@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.model.test_decode import LENGTHS, LIMITS, STOP, prompts, stop_id
+from tests.model.test_decode import LENGTHS, LIMITS, STOP, at, prompts, stop_id
 from tests.model.test_engine import ALL_LINEAR, add_adapter, base_model, batch, loss_and_gradients, network, worst
 from tests.model.test_graphs import gradients, on_gpu
 from tests.model.test_quantised import source
@@ -125,7 +125,7 @@ def test_guesses_and_recorded_steps_take_turns_over_one_cache():
     said = model.generate([asked], [40], STOP)[0]
     for right in (0, 3, 20, 40):
         guess = [*said[:right], *((id + 1) % 690 for id in said[right:])]
-        assert [id for id, _ in model.stream_scored(asked, 40, STOP, [guess])] == said
+        assert [id for id, _ in model.stream_scored(asked, 40, STOP, at(guess))] == said
     assert model.generate([asked], [40], STOP)[0] == said
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from znatok.answering.confidence import Calibration, is_whole
 from znatok.answering.evidence import CLOSEST, HEAD, Draft, gather
+from znatok.answering.guesses import Guess
 from znatok.data.render import Renderer, Turn
 from znatok.data.search import Found, Search
 from znatok.model.network import Network
@@ -94,12 +95,21 @@ class Answered:
 
 
 def answered(
-    network: Network, judge: Judge, question: str, history: Sequence[Turn], policy: Policy, limit: int
+    network: Network,
+    judge: Judge,
+    question: str,
+    history: Sequence[Turn],
+    policy: Policy,
+    limit: int,
+    guess: Guess = lambda written: (),
 ) -> Answered:
-    """The answer under a policy, decided by the beginning that the weights write; their rest comes as it is drawn."""
+    """The answer under a policy, decided by the beginning that the weights write; their rest comes as it is drawn.
+
+    guess: what they may write next, to spare time.
+    """
     found = judge.closest(question)
     closest = tuple(one.row for one in found)
-    draft, ids = _begun(network, judge.renderer, judge.renderer.prompt(question, history), closest, limit)
+    draft, ids = _begun(network, judge.renderer, judge.renderer.prompt(question, history), limit, guess)
     if policy == "weights":
         return Answered("weights", None, judge.of_weights(question, draft, found), closest, ids)
     verdict = judge.verdict(question, draft, found)
@@ -112,13 +122,11 @@ def answered(
 
 
 def _begun(
-    network: Network, renderer: Renderer, prompt: Sequence[int], closest: Sequence[Row], limit: int
+    network: Network, renderer: Renderer, prompt: Sequence[int], limit: int, guess: Guess
 ) -> tuple[Draft, Iterator[int]]:
-    """The beginning of an answer, and all of its ids, those of the rest as they are written. That it will be one of the
-    `closest` rows' is a guess that spares time."""
+    """The beginning of an answer, and all of its ids, those of the rest as they are written."""
     limit = min(limit, network.context_length - len(prompt))
-    guesses = [renderer.answer_ids(row.answer) for row in closest]
-    writing = network.stream_scored(prompt, limit, renderer.stop_id, guesses)
+    writing = network.stream_scored(prompt, limit, renderer.stop_id, guess)
     begun = list(islice(writing, HEAD))
     draft = Draft([id for id, _ in begun], [logp for _, logp in begun])
     return draft, chain(draft.ids, (id for id, _ in writing))

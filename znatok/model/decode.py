@@ -5,14 +5,14 @@ heads. Here keys and values are written into place and grouped heads are never r
 cache and each is as far as it is; a row that ended gives its place to the last one. On a GPU a token of all rows is one
 recorded graph, and the host looks at what was written every few tokens only.
 
-Of one row it may be guessed what it will say: the table's answers are what it was taught. Then what a guess says next
-is read in one pass, and as much of it kept as the model would have written itself.
+Of one row it may be guessed what it will say: the table's answers are what it was taught. Then a guess is read in one
+pass, and as much of it kept as the model would have written itself.
 Source of the idea: Leviathan and others, Fast inference from transformers via speculative decoding, 2023.
 
 Legend as in `engine`; T cache places, C tokens written between two looks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,9 +72,14 @@ def decode(
 
 @torch.no_grad()
 def decode_guessed(
-    desk: "Desk", prompt: Sequence[int], limit: int, stop_id: int, adapted: bool, guesses: Sequence[Sequence[int]]
+    desk: "Desk",
+    prompt: Sequence[int],
+    limit: int,
+    stop_id: int,
+    adapted: bool,
+    guess: Callable[[Sequence[int]], Sequence[int]],
 ) -> Iterator[tuple[int, float]]:
-    """The same of one row, of which it is guessed that it will be one of `guesses`, the likeliest first.
+    """The same of one row. guess: from what is written so far to what may come next, or nothing.
 
     Every id is still the most probable one, however good the guesses; a row written by single steps may differ
     where two are equally probable but for the rounding of larger products.
@@ -89,18 +94,12 @@ def decode_guessed(
             if id == stop_id or len(written) >= limit:
                 return
         left = limit - len(written)
-        if guess := _what_follows(written, guesses)[: min(together, left) - 1]:
-            ids, logps = desk.check(guess, adapted)
-            together = 2 * together if len(ids) > len(guess) else FIRST_GUESSED + 1
+        if guessed := guess(written)[: min(together, left) - 1]:
+            ids, logps = desk.check(guessed, adapted)
+            together = 2 * together if len(ids) > len(guessed) else FIRST_GUESSED + 1
         else:
             ids_CB, logps_CB = desk.write(min(desk.together, left), adapted)
             ids, logps = [ids_B[0] for ids_B in ids_CB], [logps_B[0] for logps_B in logps_CB]
-
-
-def _what_follows(written: Sequence[int], guesses: Sequence[Sequence[int]]) -> Sequence[int]:
-    """The rest of the first guess that begins as `written` does."""
-    count = len(written)
-    return next((guess[count:] for guess in guesses if list(guess[:count]) == list(written)), ())
 
 
 class Desk:

@@ -1,6 +1,6 @@
 """The base model with its adapter: the seam behind which stand our own layers, and transformers and PEFT."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -330,19 +330,23 @@ class Network:
         return (id for id, _ in self.stream_scored(prompt, limit, stop_id))
 
     def stream_scored(
-        self, prompt: Sequence[int], limit: int, stop_id: int, guesses: Sequence[Sequence[int]] = ()
+        self,
+        prompt: Sequence[int],
+        limit: int,
+        stop_id: int,
+        guess: Callable[[Sequence[int]], Sequence[int]] = lambda written: (),
     ) -> Iterator[tuple[int, float]]:
         """The same, each with its log-probability.
 
-        guesses: what it may say, the likeliest first. They make it faster where it does say so, and say nothing
-        themselves.
+        guess: from what is written so far to what may come next. It is faster where that is right, and the same where
+        it is wrong.
         """
         if not self._by_hand():
             *_, written = self.writing([prompt], [limit], stop_id)
             yield from zip(written.ids[0], written.logps[0], strict=True)
             return
         with self._at_a_desk([prompt], [limit]) as desk:
-            yield from decode_guessed(desk, prompt, limit, stop_id, self._is_adapted, guesses)
+            yield from decode_guessed(desk, prompt, limit, stop_id, self._is_adapted, guess)
 
     def _decode(
         self, prompts: Sequence[Sequence[int]], limits: Sequence[int], stop_id: int

@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
+from znatok.answering.guesses import Guess
 from znatok.answering.policies import Answered, Judge, Policy, answered
 from znatok.data.render import Turn
 from znatok.errors import ZnatokError
@@ -51,7 +52,9 @@ def answer(
     """
     prompt = _prompt(talker, question, history)
     limit = min(ANSWER_TOKENS, _room(talker, prompt))
-    return _pieces(talker, talker.network.stream(prompt, limit, talker.renderer.stop_id), use_adapter)
+    guess = _guess(talker, question) if use_adapter else _no_guess
+    writing = talker.network.stream_scored(prompt, limit, talker.renderer.stop_id, guess)
+    return _pieces(talker, (id for id, _ in writing), use_adapter)
 
 
 def answer_with_source(
@@ -62,8 +65,17 @@ def answer_with_source(
     Raises ZnatokError as `answer` does.
     """
     _room(talker, _prompt(talker, question, history))
-    found = answered(talker.network, judge, _legible(question), history, policy, ANSWER_TOKENS)
+    guess = _guess(talker, question)
+    found = answered(talker.network, judge, _legible(question), history, policy, ANSWER_TOKENS, guess)
     return found, _at_once(found.row.answer) if found.row else _pieces(talker, found.ids, use_adapter=True)
+
+
+def _guess(talker: Talker, question: str) -> Guess:
+    return talker.guesses.at(_legible(question)) if talker.guesses else _no_guess
+
+
+def _no_guess(_written: Sequence[int]) -> Sequence[int]:
+    return ()
 
 
 def _room(talker: Talker, prompt: Sequence[int]) -> int:

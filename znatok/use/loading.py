@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from znatok.answering.confidence import read_calibration
+from znatok.answering.guesses import Guesses
 from znatok.answering.policies import Judge
 from znatok.data.render import Renderer, load_renderer
-from znatok.data.search import Search
 from znatok.errors import RunError
 from znatok.model import machine
 from znatok.model.adapter_file import ADAPTER_CONFIG, base_to_open, is_on_another_machine, read_saved_adapter
@@ -21,12 +21,14 @@ from znatok.run_folder import RunFolder, is_open, read_rows
 
 @dataclass(frozen=True, slots=True)
 class Talker:
-    """A model ready to answer. `name` is its base's name on the screen; `run` is None where none was asked for."""
+    """A model ready to answer. `name` is its base's name on the screen; `run` is None where none was asked for.
+    `guesses` are there where it was taught rows that can be read."""
 
     network: Network
     renderer: Renderer
     name: str
     run: RunFolder | None
+    guesses: Guesses | None = None
 
 
 def load_base(name: str, progress: Progress | None = None) -> Talker:
@@ -48,9 +50,10 @@ def load_run(
     source = find_base(base or plan.name_to_find(run.path), progress)
     _check_same_base(source, plan.public_id, run.path)
     talker = _talker(source, base or plan.name, plan.dtype, plan.quantization, plan.threads, run, targets)
-    if with_adapter:
-        talker.network.load_adapter(run.adapter)
-    return talker
+    if not with_adapter:
+        return talker
+    talker.network.load_adapter(run.adapter)
+    return replace(talker, guesses=_guesses(run, talker.renderer, plan.refusal))
 
 
 def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progress | None = None) -> Talker:
@@ -71,14 +74,18 @@ def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progre
 
 def load_judge(talker: Talker) -> Judge | None:
     """What says how sure the answers of a run's model are; None where it has no calibration, or no rows, to read."""
-    calibration = read_calibration(talker.run) if talker.run and talker.network.has_adapter else None
-    if calibration is None or talker.run is None:
+    calibration = read_calibration(talker.run) if talker.run and talker.guesses else None
+    if calibration is None or talker.run is None or talker.guesses is None:
         return None
+    return Judge(talker.guesses.search, talker.renderer, calibration, is_open(talker.run))
+
+
+def _guesses(run: RunFolder, renderer: Renderer, refusal: str | None) -> Guesses | None:
     try:
-        rows = read_rows(talker.run, "trained")
+        rows = read_rows(run, "trained")
     except (OSError, RunError, KeyError, TypeError):
         return None
-    return Judge(Search(rows), talker.renderer, calibration, is_open(talker.run)) if rows else None
+    return Guesses(rows, renderer, refusal) if rows else None
 
 
 def is_adapter_folder(path: Path) -> bool:
@@ -126,6 +133,7 @@ class _Planned:
     dtype: Dtype
     quantization: Quantization
     threads: int
+    refusal: str | None
 
     def name_to_find(self, run: Path) -> str:
         """What finds the base again: a hub id or a full path, or the name as it was typed where that is gone.
@@ -151,6 +159,7 @@ def _read_plan(run: RunFolder) -> _Planned:
             plan["dtype"],
             plan["quantization"],
             plan["threads"],
+            plan.get("refusal"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError("chat.plan_unreadable", file=run.plan) from error
