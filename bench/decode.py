@@ -23,13 +23,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from znatok.answering.guesses import Guess, Guesses
+from znatok.answering.guesses import Guesses
 from znatok.data.read import read_table
 from znatok.data.render import Renderer, load_renderer
 from znatok.exam.question_file import read_questions
 from znatok.model import machine
 from znatok.model.adapter import Adapter
 from znatok.model.base import load_by_transformers
+from znatok.model.decode import Guess, no_guess
 from znatok.model.network import Network
 from znatok.model.source import find_base, tokenizer_file
 from znatok.records import Row
@@ -122,7 +123,7 @@ def compare_guessed(
 
     ways: dict[str, Generate] = {
         "guessed": lambda prompts: one_by_one(prompts, [guesses.at(question) for question in questions]),
-        "unguessed": lambda prompts: one_by_one(prompts, [lambda written: ()] * len(prompts)),
+        "unguessed": lambda prompts: one_by_one(prompts, [no_guess] * len(prompts)),
         "transformers": lambda prompts: [
             network._generate_by_transformers([prompt], [LONGEST_ANSWER], stop_id)[0] for prompt in prompts
         ],

@@ -1,16 +1,14 @@
 """What the weights will probably say, so that it need not be written token by token: they check it in a few passes, and
 the answer stays theirs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from znatok.answering.evidence import CLOSEST
 from znatok.data.render import Renderer
 from znatok.data.search import Search
+from znatok.model.decode import Guess
 from znatok.records import Row
-
-Guess = Callable[[Sequence[int]], Sequence[int]]
-"""From the ids of an answer that are written so far to those that may come next; none where nothing is known."""
 
 MOST_ROWS = 1_000
 """Rows up to which every answer is taken apart into tokens, at a fraction of a millisecond each; of larger tables only

@@ -8,9 +8,9 @@ from typing import Literal
 
 from znatok.answering.confidence import Calibration, is_whole
 from znatok.answering.evidence import CLOSEST, HEAD, Draft, gather
-from znatok.answering.guesses import Guess
 from znatok.data.render import Renderer, Turn
 from znatok.data.search import Found, Search
+from znatok.model.decode import Guess, no_guess
 from znatok.model.network import Network
 from znatok.records import Row
 
@@ -101,7 +101,7 @@ def answered(
     history: Sequence[Turn],
     policy: Policy,
     limit: int,
-    guess: Guess = lambda written: (),
+    guess: Guess = no_guess,
 ) -> Answered:
     """The answer under a policy, decided by the beginning that the weights write; their rest comes as it is drawn.
 

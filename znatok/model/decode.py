@@ -36,9 +36,17 @@ SMALLEST_SPAN = 128
 SPAN_STEP = 32
 """Where oneDNN multiplies, a step looks at a multiple of so many cache places."""
 
+Guess = Callable[[Sequence[int]], Sequence[int]]
+"""From the ids of an answer that are written so far to those that may come next; none where nothing is known."""
+
 FIRST_GUESSED = 7
 """Tokens of a guess that are read in the first pass, 8 with the one before them; after each guess that was right twice
 as many are read, so that a wrong one costs little."""
+
+
+def no_guess(_written: Sequence[int]) -> Sequence[int]:
+    """Nothing is known."""
+    return ()
 
 
 @torch.no_grad()
@@ -72,14 +80,9 @@ def decode(
 
 @torch.no_grad()
 def decode_guessed(
-    desk: "Desk",
-    prompt: Sequence[int],
-    limit: int,
-    stop_id: int,
-    adapted: bool,
-    guess: Callable[[Sequence[int]], Sequence[int]],
+    desk: "Desk", prompt: Sequence[int], limit: int, stop_id: int, adapted: bool, guess: Guess
 ) -> Iterator[tuple[int, float]]:
-    """The same of one row. guess: from what is written so far to what may come next, or nothing.
+    """The same of one row.
 
     Every id is still the most probable one, however good the guesses; a row written by single steps may differ
     where two are equally probable but for the rounding of larger products.

@@ -1,6 +1,6 @@
 """The base model with its adapter: the seam behind which stand our own layers, and transformers and PEFT."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +14,7 @@ from znatok.data.batch import Batch, Ids, make_batch, widened
 from znatok.errors import RunError
 from znatok.model.adapter import Adapter, adapter_parameters, new_settings, put_on, read_adapter, write_adapter
 from znatok.model.adapter_file import read_saved_adapter
-from znatok.model.decode import Desk, decode, decode_guessed, room
+from znatok.model.decode import Desk, Guess, decode, decode_guessed, no_guess, room
 from znatok.model.engine import Engine, can_run
 from znatok.model.graphs import Graphs
 from znatok.model.joint import COLUMNS, by_onednn
@@ -330,17 +330,9 @@ class Network:
         return (id for id, _ in self.stream_scored(prompt, limit, stop_id))
 
     def stream_scored(
-        self,
-        prompt: Sequence[int],
-        limit: int,
-        stop_id: int,
-        guess: Callable[[Sequence[int]], Sequence[int]] = lambda written: (),
+        self, prompt: Sequence[int], limit: int, stop_id: int, guess: Guess = no_guess
     ) -> Iterator[tuple[int, float]]:
-        """The same, each with its log-probability.
-
-        guess: from what is written so far to what may come next. It is faster where that is right, and the same where
-        it is wrong.
-        """
+        """The same, each with its log-probability; faster where `guess` is right, and the same where it is wrong."""
         if not self._by_hand():
             *_, written = self.writing([prompt], [limit], stop_id)
             yield from zip(written.ids[0], written.logps[0], strict=True)

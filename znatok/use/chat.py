@@ -8,11 +8,11 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
-from znatok.answering.guesses import Guess
 from znatok.answering.policies import Answered, Judge, Policy, answered
 from znatok.data.render import Turn
 from znatok.errors import ZnatokError
 from znatok.messages import text
+from znatok.model.decode import Guess, no_guess
 from znatok.records import Row
 from znatok.use.lines import Ask, piped, terminal
 from znatok.use.loading import Talker
@@ -52,7 +52,7 @@ def answer(
     """
     prompt = _prompt(talker, question, history)
     limit = min(ANSWER_TOKENS, _room(talker, prompt))
-    guess = _guess(talker, question) if use_adapter else _no_guess
+    guess = _guess(talker, question) if use_adapter else no_guess
     writing = talker.network.stream_scored(prompt, limit, talker.renderer.stop_id, guess)
     return _pieces(talker, (id for id, _ in writing), use_adapter)
 
@@ -71,11 +71,7 @@ def answer_with_source(
 
 
 def _guess(talker: Talker, question: str) -> Guess:
-    return talker.guesses.at(_legible(question)) if talker.guesses else _no_guess
-
-
-def _no_guess(_written: Sequence[int]) -> Sequence[int]:
-    return ()
+    return talker.guesses.at(_legible(question)) if talker.guesses else no_guess
 
 
 def _room(talker: Talker, prompt: Sequence[int]) -> int:
