@@ -15,10 +15,12 @@ from prompt_toolkit.output import DummyOutput
 from tests.tiny import PEFT_TALKS, teach, tiny_network
 from tests.use.test_loading import LEARNED, QUESTION, save_run
 from znatok import messages
+from znatok.answering.guesses import Guesses
 from znatok.cli import run as run_command
 from znatok.errors import ZnatokError
 from znatok.model import machine
 from znatok.model.adapter import Adapter
+from znatok.records import Row
 from znatok.run_folder import RunFolder, write_json, write_lines
 from znatok.use import chat
 from znatok.use.chat import answer, converse, follow, recent
@@ -295,6 +297,34 @@ def run(tmp_path):
 @pytest.fixture
 def about_run(talker, run):
     return Talker(talker.network, talker.renderer, "tiny", run)
+
+
+@pytest.fixture
+def declining(talker):
+    """Declines one question, asked in other words than the table's."""
+    refusal = "Не знаю."
+    network, renderer = tiny_network()
+    torch.manual_seed(0)
+    network.add_adapter(Adapter())
+    lessons = [*ROWS[:2], ("Про резистор", refusal)]
+    teach(network, [renderer.conversation(question, answer) for question, answer in lessons], 60)
+    rows = [Row(number, question, answer) for number, (question, answer) in enumerate(ROWS, start=1)]
+    return Talker(network, renderer, "tiny", None, Guesses(rows, renderer, refusal))
+
+
+def test_where_the_model_declines_the_closest_questions_are_named_and_one_can_be_chosen(declining, capsys):
+    typed(declining, "Про резистор", "1", "1")
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[:2] == ["Model: Не знаю.", f"Model: {RESISTOR[1]}"]
+    named = shown.err.splitlines()
+    assert named[2:4] == [messages.text("chat.closest"), f"  1. {RESISTOR[0]}"]
+    assert named[-1] == RESISTOR[0]  # chosen once; after an answer a number is a question again
+
+
+@pytest.mark.parametrize("line", [RESISTOR[0], "/base"])
+def test_no_questions_are_named_where_it_answers_or_is_the_base(declining, capsys, line):
+    typed(declining, line, *(["Про резистор"] if line == "/base" else []))
+    assert messages.text("chat.closest") not in capsys.readouterr().err
 
 
 def test_a_conversation_about_a_run_opens_with_its_score_and_three_questions(about_run, capsys):

@@ -24,16 +24,20 @@ class Guesses:
 
     def __init__(self, rows: Sequence[Row], renderer: Renderer, refusal: str | None = None) -> None:
         """refusal: what is said to decline, where that was taught."""
-        self._rows, self._renderer, self._refusal = tuple(rows), renderer, refusal
+        self._rows, self._renderer, self.refusal = tuple(rows), renderer, refusal
 
     @cached_property
     def search(self) -> Search:
         """The rows, to be searched."""
         return Search(self._rows)
 
+    def closest(self, question: str) -> tuple[Row, ...]:
+        """The rows nearest to the question, the nearest first."""
+        return tuple(found.row for found in self.search.best(question, CLOSEST))
+
     def at(self, question: str) -> Guess:
         """What may be said to this question: as the answer of one of the nearest rows goes on, else as any does."""
-        nearest = [self._renderer.answer_ids(found.row.answer) for found in self.search.best(question, CLOSEST)]
+        nearest = [self._renderer.answer_ids(row.answer) for row in self.closest(question)]
 
         def what_follows(written: Sequence[int]) -> Sequence[int]:
             count = len(written)
@@ -48,7 +52,7 @@ class Guesses:
     @cached_property
     def _answers(self) -> list[tuple[int, ...]]:
         known = [row.answer for row in self._rows] if len(self._rows) <= MOST_ROWS else []
-        return [self._renderer.answer_ids(answer) for answer in (self._refusal or "", *known)]
+        return [self._renderer.answer_ids(answer) for answer in (self.refusal or "", *known)]
 
     @cached_property
     def _ends(self) -> dict[tuple[int, ...], tuple[int, int]]:

@@ -17,7 +17,7 @@ from znatok.records import Row
 from znatok.use.lines import Ask, piped, terminal
 from znatok.use.loading import Talker
 from znatok.use.small_talk import read_taught
-from znatok.use.sourced import declined_in_words, source_in_words
+from znatok.use.sourced import declined_in_words, numbered, source_in_words
 from znatok.use.terminal import clean, printable, settled_part
 
 ANSWER_TOKENS = 400
@@ -181,7 +181,7 @@ class _Conversation:
     keeps_history: bool = False
     history: list[Turn] = field(default_factory=list)
     offered: tuple[Row, ...] = ()
-    """Rows whose questions were named where the last one was declined."""
+    """Rows whose questions were named where the last one was declined, by the interface or by the model itself."""
 
     def chosen(self, line: str) -> Row | None:
         """The row whose question is chosen by its number; None where `line` is no such number."""
@@ -214,8 +214,18 @@ class _Conversation:
         tell_ending(reply)
         if found:
             say(f"({source_in_words(found)})")
+        self._offer_where_declined(question, reply)
         if self.keeps_history:
             self.history.append((question, reply.text))
+
+    def _offer_where_declined(self, question: str, reply: Reply) -> None:
+        """Names the closest questions where the model says that its table has none like it: mostly it is asked in
+        words that it does not know."""
+        taught = self.talker.guesses
+        if taught and self.use_adapter and reply.text == taught.refusal:
+            self.offered = taught.closest(_legible(question))
+            if self.offered:
+                say(numbered("chat.closest", self.offered))
 
     def _begin(
         self, question: str, history: Sequence[Turn], policy: Policy

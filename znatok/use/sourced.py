@@ -1,9 +1,11 @@
 """Where an answer comes from and how sure it is, in words; and what is said instead of one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from znatok.answering.policies import Answered
 from znatok.messages import text
+from znatok.records import Row
 
 MOST_SHOWN = 0.99
 """No more is ever claimed: a hundred per cent would be a promise."""
@@ -23,10 +25,13 @@ def declined_in_words(answered: Answered, *, can_choose: bool) -> str:
     """That there is no answer, and the closest questions by number. can_choose: a conversation goes on to choose in."""
     if not answered.closest:
         return text("chat.declined_alone")
-    questions = (
-        f"  {number}. {' '.join(row.question.split())}" for number, row in enumerate(answered.closest, start=1)
-    )
-    return "\n".join([text("chat.declined" if can_choose else "chat.declined_once"), *questions])
+    return numbered("chat.declined" if can_choose else "chat.declined_once", answered.closest)
+
+
+def numbered(key: str, rows: Sequence[Row]) -> str:
+    """The message `key`, and the questions of the rows below it by number."""
+    questions = (f"  {number}. {' '.join(row.question.split())}" for number, row in enumerate(rows, start=1))
+    return "\n".join([text(key), *questions])
 
 
 def source_as_json(answered: Answered) -> dict[str, Any]:
