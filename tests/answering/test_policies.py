@@ -90,7 +90,7 @@ def test_an_answer_that_is_no_rows_gives_way_to_the_row_found_however_improbable
 
 
 def test_what_the_weights_are_sure_of_is_never_declined(taught):
-    chosen = verdict(taught, KNOWN.question, KNOWN.answer, by(mean=0.5), NEVER, sure=0.2, least=0.98)
+    chosen = verdict(taught, f"{KNOWN.question} Да?", KNOWN.answer, by(mean=0.5), NEVER, sure=0.2, least=0.98)
     assert (chosen.row, chosen.is_declined) == (None, False)
     assert 0.2 < chosen.confidence < 0.98
 
@@ -157,3 +157,16 @@ def test_the_history_is_remembered_under_every_policy(taught):
     for policy in ("weights", "grounded"):
         found, _ = told(taught, STRANGE, policy, history=history)
         assert found.source in ("weights", "row")
+
+
+def test_the_tables_own_question_is_never_declined_however_unsure_all_are(taught):
+    asked = KNOWN.question.rstrip("?").upper()
+    for said, row in ((KNOWN.answer, None), (OTHER.answer, KNOWN), ("Не знаю.", KNOWN)):
+        chosen = verdict(taught, asked, said, NEVER, NEVER, sure=0.98, least=0.98)
+        assert (chosen.row, chosen.source) == (row, "row" if row else "weights")
+    assert verdict(taught, f"{asked} R1", KNOWN.answer, NEVER, NEVER, sure=0.98, least=0.98).source == "declined"
+
+
+def test_an_answer_that_only_resembles_the_tables_own_gives_way_to_it(taught):
+    resembling = KNOWN.answer.replace("ток", "рок")
+    assert verdict(taught, KNOWN.question, resembling, by(said=9.0), NEVER, sure=0.1).row == KNOWN

@@ -34,3 +34,18 @@ def test_a_word_in_the_place_of_another_one_is_missed_however_like_it_is():
     assert asked.share("Чему равна постоянная времени RL-цепи?", rows[0]) < 0.85
     assert asked.share("Чему равно усиление неинвертирующей схемы?", rows[1]) < 0.85
     assert asked.share("чему же равно усиленние инвертирующих схем", rows[1]) == pytest.approx(1)
+
+
+def test_a_question_is_a_rows_own_but_for_capitals_and_punctuation():
+    asked = Asked(ROWS)
+    assert asked.itself("что такое резистор") == ROWS[0]
+    assert asked.itself("Что такое варистор?") is None
+    assert Asked([Row(1, "Где?", "Тут.", ("В каком месте?",))]).itself("в каком месте") == Row(
+        1, "Где?", "Тут.", ("В каком месте?",)
+    )
+
+
+def test_a_question_that_two_rows_answer_differently_is_no_rows_own():
+    rows = [Row(1, "Где?", "Тут."), Row(2, "где", "Там."), Row(3, "Кто?", "Я."), Row(4, "кто", "Я.")]
+    assert Asked(rows).itself("Где") is None
+    assert Asked(rows).itself("Кто") == rows[2]

@@ -184,13 +184,13 @@ def test_ask_as_json_has_source_and_confidence(run, command):
 
 def test_a_declined_question_leaves_stdout_empty(run, command):
     calibrated(run, NEVER, NEVER)
-    code, out, err = command("chat", "run", "--ask", QUESTION)
+    code, out, err = command("chat", "run", "--ask", f"{QUESTION} Да?")
     assert (code, out) == (0, "")
     # Nothing can be chosen where nothing more is asked.
     assert err.splitlines()[-2:] == [messages.text("chat.declined_once"), f"  1. {QUESTION}"]
-    record = json.loads(command("chat", "run", "--ask", QUESTION, "--json")[1])
+    record = json.loads(command("chat", "run", "--ask", f"{QUESTION} Да?", "--json")[1])
     assert (record["answer"], record["stopped"], record["source"]) == (None, None, "declined")
-    assert command("chat", "run", "--ask", QUESTION, "--policy", "grounded")[1].strip()
+    assert command("chat", "run", "--ask", f"{QUESTION} Да?", "--policy", "grounded")[1].strip()
 
 
 @pytest.mark.parametrize("scope", ["open", "strict"])

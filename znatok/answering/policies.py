@@ -63,10 +63,14 @@ class Judge:
         return self.calibration.weights.probability(evidence.numbers())
 
     def verdict(self, question: str, draft: Draft, closest: Sequence[Found]) -> Verdict:
-        """The weights' answer where they are sure; else the row that it tells or the one that search finds first,
+        """Where the table has this very question, its answer: the weights' own where it begins so, else word for word.
+        Else the weights' answer where they are sure; else the row that it tells or the one that search finds first,
         whichever is more probable; but a row that search finds only where all of its words are asked, else that may be
-        declined. Theirs again where there is neither, or where they speak of what is outside the
-        table: an answer that begins as a row's does is never taken for that."""
+        declined. Theirs again where there is neither, or where they speak of what is outside the table: an answer that
+        begins as a row's does is never taken for that."""
+        if asked := self.search.asked.itself(question):
+            begins_so = tuple(draft.ids[:HEAD]) == self.renderer.answer_ids(asked.answer)[:HEAD]
+            return Verdict(1.0, None if begins_so else asked, is_declined=False)
         evidence, said = gather(question, draft, closest, self.search, self.renderer)
         numbers = evidence.numbers()
         weights, search = self.calibration.probabilities(numbers)

@@ -5,7 +5,7 @@ does not.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import log
@@ -44,6 +44,12 @@ class Asked:
             return 1.0
         return max(self._share_in(asked, wording) for wording in (row.question, *row.paraphrases))
 
+    def itself(self, question: str) -> Row | None:
+        """The row of which this is a wording, but for capitals and punctuation; None where no row has it, or two that
+        answer differently."""
+        rows = self._by_wording.get(joined_words(question), [])
+        return rows[0] if len({row.answer for row in rows}) == 1 else None
+
     def _share_in(self, asked: Sequence[str], wording: str) -> float:
         words = _words(wording)
         weights = [log((len(self._rows) + 1) / self._asking_with.get(word, 0.5)) for word in words]
@@ -51,6 +57,14 @@ class Asked:
         whole = sum(weights)
         asked_for = sum(weight for weight, is_there in zip(weights, there, strict=True) if is_there)
         return asked_for / whole if whole else 0.0
+
+    @cached_property
+    def _by_wording(self) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self._rows:
+            for wording in (row.question, *row.paraphrases):
+                found[joined_words(wording)].append(row)
+        return found
 
     @cached_property
     def _rows_with(self) -> Counter[str]:
