@@ -4,10 +4,24 @@ from math import log
 
 import pytest
 
-from tests.answering.taught import AGREES, FINDS, KNOWN, NAMES, NEVER, OTHER, STRANGE, by, judge_of, taught_network
+from tests.answering.taught import (
+    AGREES,
+    FINDS,
+    KNOWN,
+    NAMES,
+    NEVER,
+    OTHER,
+    STRANGE,
+    THIRD,
+    by,
+    judge_of,
+    taught_network,
+)
 from tests.tiny import PEFT_TALKS
+from znatok.answering.confidence import LEAST_LEAD
 from znatok.answering.evidence import HEAD, Draft
 from znatok.answering.policies import answered
+from znatok.data.search import Found
 
 pytestmark = PEFT_TALKS
 
@@ -170,3 +184,12 @@ def test_the_tables_own_question_is_never_declined_however_unsure_all_are(taught
 def test_an_answer_that_only_resembles_the_tables_own_gives_way_to_it(taught):
     resembling = KNOWN.answer.replace("ток", "рок")
     assert verdict(taught, KNOWN.question, resembling, by(said=9.0), NEVER, sure=0.1).row == KNOWN
+
+
+@pytest.mark.parametrize(("lead", "row"), [(LEAST_LEAD / 2, KNOWN), (LEAST_LEAD * 2, OTHER)])
+def test_where_search_hardly_tells_two_rows_apart_the_row_that_the_weights_tell_is_given(taught, lead, row):
+    network, renderer = taught
+    judge = judge_of(network, renderer, NEVER, by(likeness=9.0), sure=0.99)
+    ids = [*renderer.content_ids(KNOWN.answer), renderer.stop_id]
+    closest = [Found(OTHER, 0.2), Found(THIRD, 0.2 - lead)]
+    assert judge.verdict("про резонатор", Draft(ids, [log(0.9)] * len(ids)), closest).row == row

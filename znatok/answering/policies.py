@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal
 
-from znatok.answering.confidence import Calibration, is_whole
+from znatok.answering.confidence import Calibration, is_whole, leads
 from znatok.answering.evidence import CLOSEST, HEAD, Draft, gather
 from znatok.data.render import Renderer, Turn
 from znatok.data.search import Found, Search
@@ -65,9 +65,9 @@ class Judge:
     def verdict(self, question: str, draft: Draft, closest: Sequence[Found]) -> Verdict:
         """Where the table has this very question, its answer: the weights' own where it begins so, else word for word.
         Else the weights' answer where they are sure; else the row that it tells or the one that search finds first,
-        whichever is more probable; but a row that search finds only where all of its words are asked, else that may be
-        declined. Theirs again where there is neither, or where they speak of what is outside the table: an answer that
-        begins as a row's does is never taken for that."""
+        whichever is more probable, the former where search hardly tells two rows apart; but a row that search finds
+        only where all of its words are asked, else that may be declined. Theirs again where there is neither, or where
+        they speak of what is outside the table: an answer that begins as a row's does is never taken for that."""
         if asked := self.search.asked.itself(question):
             begins_so = tuple(draft.ids[:HEAD]) == self.renderer.answer_ids(asked.answer)[:HEAD]
             return Verdict(1.0, None if begins_so else asked, is_declined=False)
@@ -78,7 +78,7 @@ class Judge:
         if weights >= self.calibration.sure:
             return Verdict(weights, None, is_declined=False, is_outside=is_outside)
         confidence, row, may_be_given = weights, said.row if said else None, True
-        if closest and (row is None or search > weights):
+        if closest and (row is None or (search > weights and leads(numbers))):
             confidence, row, may_be_given = search, closest[0].row, is_whole(numbers)
         is_sure = may_be_given and confidence >= self.calibration.least
         if row and is_sure:
