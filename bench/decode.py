@@ -8,8 +8,7 @@
 letter, which only float32 promises. Both decode to the limit or the end of turn. --adapter: with a LoRA on all linear
 layers. --run: with the adapter of a run, on its rows; then there is `guessed`, too: so many of its questions, or of
 a file's, one after another as the chat has them, where the answers of its rows are guesses at what will be said;
-`unguessed` is the same without.
-Run it when nothing else runs.
+`unguessed` is the same without. Run it when nothing else runs.
 """
 
 import argparse
@@ -57,6 +56,8 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=Path("dataset.csv"))
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    if asked.questions and not asked.run:
+        parser.error("--questions wants --run")
     machine.use_cpus(machine.usable_cpus())
     source = find_base(asked.model)
     renderer = load_renderer(source.folder, tokenizer_file(source.folder))

@@ -25,13 +25,23 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--taught", type=int, default=1, help="the place of the wording that is taught, from 1 on")
     asked = parser.parse_args()
-    print(write_table(asked.table, asked.folder, asked.taught))
+    try:
+        print(write_table(asked.table, asked.folder, asked.taught))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def write_table(table: Path, folder: Path, taught: int) -> Path:
-    """The table with a wording of each row, written into `folder` with what is asked about it."""
+    """The table with a wording of each row, written into `folder` with what is asked about it.
+
+    Raises ValueError where a row has no wording at that place, or a wording's answer is no row's.
+    """
     rows = read_table(table).rows
     wordings = _wordings(table.with_name(f"{table.stem}_wordings.csv"))
+    if lacking := [row.number for row in rows if not 1 <= taught <= len(wordings[row.answer])]:
+        raise ValueError(f"no wording {taught} for row {lacking[0]} and {len(lacking) - 1} others")
+    if strange := wordings.keys() - {row.answer for row in rows}:
+        raise ValueError(f"no row has the answer {min(strange)!r}")
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / f"{table.stem}-own{taught}.csv"
     own = [wordings[row.answer][taught - 1 : taught] for row in rows]

@@ -42,3 +42,16 @@ def test_questions_that_no_row_answers_go_along(table, tmp_path):
     (tmp_path / "parts_unknown_near.csv").write_text("question\nЧто такое реле?\n", encoding="utf-8")
     written = write_table(table, tmp_path / "own", 1)
     assert rows_of(written.with_name("parts-own1_unknown_near.csv")) == [["question"], ["Что такое реле?"]]
+
+
+@pytest.mark.parametrize("taught", [0, 3])
+def test_a_wording_that_is_not_there_is_refused(table, tmp_path, taught):
+    with pytest.raises(ValueError, match=f"no wording {taught} for row 1 and 1 others"):
+        write_table(table, tmp_path / "own", taught)
+
+
+def test_a_wording_of_no_row_is_not_dropped_in_silence(table, tmp_path):
+    with (tmp_path / "parts_wordings.csv").open("a", encoding="utf-8") as file:
+        file.write("реле,Ключ.\n")
+    with pytest.raises(ValueError, match="Ключ"):
+        write_table(table, tmp_path / "own", 1)

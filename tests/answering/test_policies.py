@@ -193,3 +193,12 @@ def test_where_search_hardly_tells_two_rows_apart_the_row_that_the_weights_tell_
     ids = [*renderer.content_ids(KNOWN.answer), renderer.stop_id]
     closest = [Found(OTHER, 0.2), Found(THIRD, 0.2 - lead)]
     assert judge.verdict("про резонатор", Draft(ids, [log(0.9)] * len(ids)), closest).row == row
+
+
+def test_the_tables_own_question_is_as_sure_from_memory_alone(taught):
+    network, renderer = taught
+    judge = judge_of(network, renderer, NEVER, NEVER)
+    for answer, is_sure in ((KNOWN.answer, True), (OTHER.answer, False)):
+        ids = [*renderer.content_ids(answer), renderer.stop_id]
+        draft = Draft(ids, [log(0.9)] * len(ids))
+        assert (judge.of_weights(KNOWN.question, draft, judge.closest(KNOWN.question)) > 0.99) == is_sure

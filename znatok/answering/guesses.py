@@ -1,5 +1,7 @@
-"""What the weights will probably say, so that it need not be written token by token: they check it in a few passes, and
-the answer stays theirs."""
+"""What the weights will probably say: guesses that they check in a few passes, where single steps would take many.
+
+The answer stays theirs.
+"""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -44,15 +46,16 @@ class Guesses:
             for ids in nearest:
                 if ids[:count] == tuple(written):
                     return ids[count:]
-            number, end = self._ends.get(tuple(written[-RECOGNISED:]), (0, len(self._answers[0])))
-            return self._answers[number][end:]
+            place = self._ends.get(tuple(written[-RECOGNISED:]))
+            return self._answers[place[0]][place[1] :] if place else ()
 
         return what_follows
 
     @cached_property
     def _answers(self) -> list[tuple[int, ...]]:
         known = [row.answer for row in self._rows] if len(self._rows) <= MOST_ROWS else []
-        return [self._renderer.answer_ids(answer) for answer in (self.refusal or "", *known)]
+        refusal = [self.refusal] if self.refusal else []
+        return [self._renderer.answer_ids(answer) for answer in (*refusal, *known)]
 
     @cached_property
     def _ends(self) -> dict[tuple[int, ...], tuple[int, int]]:

@@ -19,6 +19,10 @@ Source = Literal["weights", "outside", "row", "declined"]
 """`outside`: the weights, to a question that is far from all rows; what they say is not from the table."""
 
 
+BEGUN_RIGHTLY = 0.992
+"""Share of the weights' answers that pass where they begin as the right row does: 496 of 500 (docs/log.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is best answered: with `row`, or as the weights do where it is None; and how probable it is that this is
@@ -59,6 +63,9 @@ class Judge:
 
     def of_weights(self, question: str, draft: Draft, closest: Sequence[Found]) -> float:
         """How probable it is that the weights' own answer is right."""
+        asked = self.search.asked.itself(question)
+        if asked and self._begins_as(draft, asked):
+            return BEGUN_RIGHTLY
         evidence, _ = gather(question, draft, closest, self.search, self.renderer)
         return self.calibration.weights.probability(evidence.numbers())
 
@@ -69,8 +76,8 @@ class Judge:
         only where all of its words are asked, else that may be declined. Theirs again where there is neither, or where
         they speak of what is outside the table: an answer that begins as a row's does is never taken for that."""
         if asked := self.search.asked.itself(question):
-            begins_so = tuple(draft.ids[:HEAD]) == self.renderer.answer_ids(asked.answer)[:HEAD]
-            return Verdict(1.0, None if begins_so else asked, is_declined=False)
+            begins_so = self._begins_as(draft, asked)
+            return Verdict(BEGUN_RIGHTLY if begins_so else 1.0, None if begins_so else asked, is_declined=False)
         evidence, said = gather(question, draft, closest, self.search, self.renderer)
         numbers = evidence.numbers()
         weights, search = self.calibration.probabilities(numbers)
@@ -84,6 +91,10 @@ class Judge:
         if row and is_sure:
             return Verdict(confidence, row, is_declined=False)
         return Verdict(confidence, row, is_declined=not (is_sure or is_outside), is_outside=is_outside)
+
+    def _begins_as(self, draft: Draft, row: Row) -> bool:
+        """Whether the weights' answer begins, as far as it is judged, token by token as the row's."""
+        return tuple(draft.ids[:HEAD]) == self.renderer.answer_ids(row.answer)[:HEAD]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,7 @@ def load_adapter_folder(path: Path, *, base: str | None = None, progress: Progre
 
 def load_judge(talker: Talker) -> Judge | None:
     """What says how sure the answers of a run's model are; None where it has no calibration, or no rows, to read."""
-    calibration = read_calibration(talker.run) if talker.run and talker.guesses else None
-    if calibration is None or talker.run is None or talker.guesses is None:
+    if talker.run is None or talker.guesses is None or (calibration := read_calibration(talker.run)) is None:
         return None
     return Judge(talker.guesses.search, talker.renderer, calibration, is_open(talker.run))
 
